@@ -1,0 +1,89 @@
+# make help lists the targets.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+# The linter is built here from its own module, so that it is the same everywhere.
+LINT_VERSION := v2.15.0
+LINT := build/golangci-lint-$(LINT_VERSION)
+
+# What the rigs of `make test` and `make demo` need from Debian.
+PACKAGES := qemu-system-x86 linux-image-cloud-amd64 xz-utils
+
+export CGO_ENABLED ?= 0
+GO_BUILD := go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+# The race detector needs cgo; it is in no binary that is shipped.
+RACE := CGO_ENABLED=1 go test -race
+
+FUZZ_TIME ?= 5m
+CHECK_FUZZ_TIME := 2s
+
+.PHONY: build demo check test bench fuzz install clean help deps lint unit rigs
+
+help: ## say what can be made
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+build: ## build bin/hostd and bin/guestd, static
+	$(GO_BUILD) -o bin/hostd ./hostd
+	$(GO_BUILD) -o bin/guestd ./guestd
+
+demo: build deps ## feed two real guests from this machine's physical noise, in under 90 s
+	@go run ./integration/demo
+
+check: lint unit ## format, vet, lint, unit tests with the race detector, short fuzzing
+	GOARCH=arm64 go build ./...
+	@$(MAKE) --no-print-directory fuzz FUZZ_TIME=$(CHECK_FUZZ_TIME)
+
+lint: $(LINT)
+	@test -z "$$(gofmt -l .)" || { echo "not gofmt'd:"; gofmt -l .; exit 1; }
+	go vet ./...
+	go mod verify >/dev/null
+	$(LINT) run ./...
+
+$(LINT):
+	GOBIN=$(CURDIR)/build go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	@mv build/golangci-lint $(LINT)
+
+unit:
+	$(RACE) $$(go list ./... | grep -v /integration)
+
+test: deps check rigs ## all of check, and the real rigs: QEMU guests, FIFOs, systemd's checks
+
+rigs: build
+	CI=$(or $(CI),true) go test -count=1 -timeout 12m -v ./integration/...
+
+deps: ## install the Debian packages that the rigs need (as root), or say which
+	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	test -z "$$missing" && exit 0; \
+	if [ "$$(id -u)" != 0 ]; then echo "missing Debian packages; as root: apt-get install --no-install-recommends" $$missing; exit 1; fi; \
+	echo "installing" $$missing; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+
+bench: build deps ## print every figure of the README, with the floors beside them
+	go test -run xxx -bench . -benchmem $$(go list ./... | grep -v /integration)
+	go test -run 'Detection|FalsePositive' -v ./backends/health
+	go run ./integration/bench
+
+fuzz: ## run each fuzz target for FUZZ_TIME (5m)
+	@grep -l -r --include='*_test.go' '^func Fuzz' . | while read -r file; do \
+		sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' $$file | while read -r target; do \
+			echo "fuzz $$target $(FUZZ_TIME)"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 10x ./$$(dirname $$file) </dev/null >build/fuzz.log 2>&1 \
+				|| { cat build/fuzz.log; exit 1; }; \
+		done || exit 1; \
+	done
+
+install: build ## install binaries, units and configuration under DESTDIR and PREFIX
+	install -D -m 0755 bin/hostd $(DESTDIR)$(PREFIX)/sbin/hostd
+	install -D -m 0755 bin/guestd $(DESTDIR)$(PREFIX)/sbin/guestd
+	for unit in hostd guestd; do \
+		install -d $(DESTDIR)$(PREFIX)/lib/systemd/system; \
+		sed 's|/usr/local/|$(PREFIX)/|g' examples/systemd/$$unit.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit.service; \
+	done
+	install -D -m 0644 examples/systemd/hostd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/headgate.conf
+	install -D -m 0644 examples/systemd/hostd.rules $(DESTDIR)/etc/udev/rules.d/60-headgate.rules
+	test -e $(DESTDIR)/etc/headgate/hostd.toml || install -D -m 0644 hostd/config/reference.toml $(DESTDIR)/etc/headgate/hostd.toml
+
+clean: ## remove what was built
+	rm -rf bin build
