@@ -1,0 +1,181 @@
+package ratelimit
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Supply is where granted bytes come from. Its methods never block, and many
+// goroutines may call them at once.
+type Supply interface {
+	// Take moves up to len(p) bytes into p, leaving at least keep behind, and
+	// returns how many. It never gives a byte twice.
+	Take(p []byte, keep int) int
+	// Level is the number of bytes there now.
+	Level() int
+}
+
+// Options of a Scheduler.
+type Options struct {
+	BootReserve int // bytes of the supply kept for guests that have had nothing yet
+	Plenty      int // level in bytes, above BootReserve, at which a shortage has ended
+	// Now is a monotonic clock. Nil: the time since the scheduler was made.
+	Now func() time.Duration
+	// ObserveWait is told how long each request that was not granted at once
+	// has waited, for a histogram. Nil: nobody is told.
+	ObserveWait func(time.Duration)
+}
+
+// Scheduler shares one supply among taps.
+type Scheduler struct {
+	supply Supply
+	opt    Options
+
+	// short is set while the supply is short: then every grant goes through
+	// the order. It is written under mu.
+	short atomic.Bool
+	mu    sync.Mutex
+	order order
+}
+
+// NewScheduler returns a scheduler over supply, which must call Wake whenever
+// its level has risen.
+func NewScheduler(supply Supply, opt Options) *Scheduler {
+	if opt.Now == nil {
+		start := time.Now()
+		opt.Now = func() time.Duration { return time.Since(start) }
+	}
+	if opt.ObserveWait == nil {
+		opt.ObserveWait = func(time.Duration) {}
+	}
+	return &Scheduler{supply: supply, opt: opt}
+}
+
+// Wake gives what has come in to those who wait. In plenty it costs one load.
+func (s *Scheduler) Wake() {
+	if !s.short.Load() {
+		return
+	}
+	s.mu.Lock()
+	s.dispatch()
+	s.mu.Unlock()
+}
+
+// Waiting is the number of taps that wait for supply, and whether it is short.
+func (s *Scheduler) Waiting() (taps int, short bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.order.waiting), s.short.Load()
+}
+
+// grant takes up to len(p) bytes for f at once, if nobody has a better claim.
+func (s *Scheduler) grant(f *flow, p []byte, first bool) int {
+	keep := s.keep(first)
+	enough := min(len(p), Quantum)
+	if !s.short.Load() {
+		if s.supply.Level()-keep >= enough {
+			if n := s.supply.Take(p, keep); n > 0 {
+				return n
+			}
+		}
+	}
+	p = p[:enough]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if head := s.order.next(); head != nil && (!first || head.first) {
+		return 0
+	}
+	if s.supply.Level()-keep < enough {
+		return 0
+	}
+	n := s.supply.Take(p, keep)
+	if s.short.Load() {
+		s.order.charge(f, n)
+		s.dispatch() // the shortage may be over
+	}
+	return n
+}
+
+// wait puts f into the order, and returns when f.ok will be told.
+func (s *Scheduler) wait(f *flow, p []byte, first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.short.Load() {
+		s.short.Store(true)
+		s.order.begin()
+	}
+	f.buf, f.got = p, 0
+	s.order.join(f, len(p), first)
+	// After the join, not before: a supply that rose meanwhile has seen
+	// either short, and waits for the lock, or is seen here.
+	s.dispatch()
+}
+
+// cancel takes f out of the order and returns what it was given before that.
+func (s *Scheduler) cancel(f *flow) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.index >= 0 {
+		s.order.leave(f)
+		s.dispatch() // the next may want less
+	} else {
+		<-f.ok
+	}
+	f.buf = nil
+	return f.got
+}
+
+// advance lets a fresh flow that waits already go first, if it owes nothing,
+// and says whether it owes nothing.
+func (s *Scheduler) advance(f *flow) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.order.indebted(f) {
+		return false
+	}
+	if f.index >= 0 && !f.first {
+		s.order.leave(f)
+		s.order.join(f, f.n, true)
+		s.dispatch()
+	}
+	return true
+}
+
+func (s *Scheduler) setWeight(f *flow, weight int) {
+	s.mu.Lock()
+	f.weight = int64(weight)
+	s.mu.Unlock()
+}
+
+func (s *Scheduler) keep(first bool) int {
+	if first {
+		return 0
+	}
+	return s.opt.BootReserve
+}
+
+// dispatch serves whoever is next while there is enough for them. The caller
+// holds mu.
+func (s *Scheduler) dispatch() {
+	for {
+		f := s.order.next()
+		if f == nil {
+			if s.supply.Level() >= s.opt.BootReserve+s.opt.Plenty {
+				s.short.Store(false)
+			}
+			return
+		}
+		keep := s.keep(f.first)
+		if s.supply.Level()-keep < f.n {
+			return
+		}
+		n := s.supply.Take(f.buf, keep)
+		if n == 0 {
+			return
+		}
+		s.order.serve(f, n)
+		f.got = n
+		f.ok <- struct{}{}
+	}
+}
