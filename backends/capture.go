@@ -1,0 +1,108 @@
+package backends
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+var (
+	errCapturing = errors.New("another capture of this source is running: wait for its end")
+	errSlow      = errors.New("the writer of the capture is too slow for the source")
+)
+
+// capture is the way of raw samples to one caller of Capture. The pump fills and
+// closes chunks; the caller closes gone.
+type capture struct {
+	left   int
+	chunks chan []byte
+	gone   chan struct{}
+	err    error // is set before chunks is closed
+}
+
+// Capture writes the next n raw samples of the source to w instead of pouring
+// them: consecutive ones, none of which is ever poured. The health tests go on,
+// and a failure ends the capture with an error, as does the end of the stream.
+// The source must be up, and there can be one capture at a time.
+func (p *Pump) Capture(ctx context.Context, n int, w io.Writer) error {
+	if n <= 0 {
+		return fmt.Errorf("capture %d bytes: ask for 1 or more", n)
+	}
+	c := &capture{left: n, chunks: make(chan []byte, 128), gone: make(chan struct{})}
+	if !p.capture.CompareAndSwap(nil, c) {
+		return errCapturing
+	}
+	defer c.leave(p)
+	// In this order: when a stream ends now, the pump sees the capture or we see the end.
+	if s := p.Status(); s.State != Up {
+		return fmt.Errorf("source %q is %s: only one that is up can be captured", s.Name, s.State)
+	}
+	p.leash.Load().cancel() // the sink may be full for long; a window is lost to this
+	for {
+		select {
+		case chunk, ok := <-c.chunks:
+			if !ok {
+				return c.err
+			}
+			_, err := w.Write(chunk)
+			clear(chunk)
+			if err != nil {
+				return fmt.Errorf("write the capture: %w", err)
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// leave wipes what was not written.
+func (c *capture) leave(p *Pump) {
+	p.capture.CompareAndSwap(c, nil)
+	close(c.gone)
+	for {
+		select {
+		case chunk, ok := <-c.chunks:
+			if !ok {
+				return
+			}
+			clear(chunk)
+		default:
+			return
+		}
+	}
+}
+
+// divert gives ready samples to a capture, if there is one, and returns those that
+// are left to be poured.
+func (p *Pump) divert(ctx context.Context, ready []byte) []byte {
+	c := p.capture.Load()
+	if c == nil || len(ready) == 0 {
+		return ready
+	}
+	n := min(c.left, len(ready))
+	chunk := bytes.Clone(ready[:n])
+	select {
+	case c.chunks <- chunk:
+		if c.left -= n; c.left == 0 {
+			p.endCapture(nil)
+		}
+		return ready[n:]
+	case <-c.gone:
+	case <-ctx.Done():
+	case <-time.After(p.options.PourTimeout):
+		p.endCapture(errSlow)
+	}
+	clear(chunk)
+	return ready[n:]
+}
+
+// endCapture ends the capture that is running, if any. Only the pump's task calls it.
+func (p *Pump) endCapture(err error) {
+	if c := p.capture.Load(); c != nil && p.capture.CompareAndSwap(c, nil) {
+		c.err = err
+		close(c.chunks)
+	}
+}
