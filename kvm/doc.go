@@ -1,0 +1,9 @@
+// Package kvm brings a tap into a QEMU guest over a unix socket: as the chardev
+// backend of a virtio-rng device (the `qemu:` pipe), for any client of the EGD
+// protocol (`egd:`), and as a virtio-serial port for guestd (`port:`).
+//
+// It keeps these promises: a socket appears under its name only once it has its
+// owner and mode; a dead daemon's socket is replaced and a live one's is not; a
+// guest that floods, stalls or sends garbage costs bounded memory and harms its
+// own pipe alone.
+package kvm

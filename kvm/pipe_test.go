@@ -1,0 +1,224 @@
+package kvm
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"headgate/wire/wiretest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// tap is a tank that counts its newcomers.
+type tap struct {
+	*wiretest.Tank
+	fresh atomic.Int32
+}
+
+func (t *tap) Fresh() { t.fresh.Add(1) }
+
+type rig struct {
+	*Pipe
+	tap    *tap
+	path   string
+	events chan Event
+}
+
+// run serves a pipe until the test ends.
+func run(t *testing.T, kind Kind, level int) *rig {
+	t.Helper()
+	r := &rig{
+		tap:    &tap{Tank: wiretest.NewTank(level)},
+		path:   filepath.Join(t.TempDir(), "guest.sock"),
+		events: make(chan Event, 100),
+	}
+	var err error
+	r.Pipe, err = Open(Options{
+		Kind:   kind,
+		Socket: Socket{Path: r.path, UID: -1, GID: -1, Mode: 0o660},
+		Tap:    r.tap,
+		Notify: func(e Event) { r.events <- e },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := r.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+		if _, err := os.Lstat(r.path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the socket is left behind: %v", err)
+		}
+	})
+	return r
+}
+
+func (r *rig) dial(t *testing.T) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("unix", r.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	return conn
+}
+
+func (r *rig) expect(t *testing.T, kind EventKind) Event {
+	t.Helper()
+	select {
+	case e := <-r.events:
+		if e.Kind != kind {
+			t.Fatalf("event %+v, want kind %d", e, kind)
+		}
+		return e
+	case <-time.After(10 * time.Second):
+		t.Fatalf("no event of kind %d", kind)
+		return Event{}
+	}
+}
+
+func kinds(t *testing.T, f func(t *testing.T, kind Kind)) {
+	for _, kind := range []Kind{QEMU, EGD, Port} {
+		t.Run(string(kind), func(t *testing.T) { f(t, kind) })
+	}
+}
+
+func TestSocketHasItsModeAndItsClientIsFresh(t *testing.T) {
+	kinds(t, func(t *testing.T, kind Kind) {
+		r := run(t, kind, 1<<16)
+		info, err := os.Lstat(r.path)
+		if err != nil || info.Mode() != fs.ModeSocket|0o660 {
+			t.Fatalf("%v, %v", info.Mode(), err)
+		}
+		r.dial(t)
+		if e := r.expect(t, Connected); e.Peer.PID != int32(os.Getpid()) || e.Peer.UID != uint32(os.Getuid()) {
+			t.Fatalf("peer %v", e.Peer)
+		}
+		for deadline := time.Now().Add(10 * time.Second); r.tap.fresh.Load() != 1; {
+			if time.Now().After(deadline) {
+				t.Fatal("the tap was not told that its guest is fresh")
+			}
+			time.Sleep(time.Millisecond)
+		}
+	})
+}
+
+func TestQEMUGetsWhatItLostUnasked(t *testing.T) {
+	r := run(t, QEMU, 1<<16)
+	conn := r.dial(t)
+	if _, err := io.ReadFull(conn, make([]byte, pushed)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAStrictClientGetsNothingUnasked(t *testing.T) {
+	r := run(t, EGD, 1<<16)
+	conn := r.dial(t)
+	if _, err := conn.Write([]byte{2, 3}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := conn.Read(make([]byte, 100)); n != 3 || err != nil {
+		t.Fatal(n, err)
+	}
+}
+
+func TestOneClientAtATime(t *testing.T) {
+	for _, kind := range []Kind{QEMU, Port} {
+		t.Run(string(kind), func(t *testing.T) {
+			r := run(t, kind, 1<<16)
+			first := r.dial(t)
+			r.expect(t, Connected)
+			second := r.dial(t)
+			if e := r.expect(t, Refused); !errors.Is(e.Err, errBusy) {
+				t.Fatal(e.Err)
+			}
+			if _, err := second.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+				t.Fatalf("the second client read: %v", err)
+			}
+			// A newcomer replaces one that has hung up, whether or not its
+			// server has seen it yet.
+			first.Close()
+			third := r.dial(t)
+			if _, err := third.Read(make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
+			if s := r.Stats(); !s.Connected || s.Connections != 2 || s.Refused != 1 {
+				t.Fatalf("%+v", s)
+			}
+		})
+	}
+}
+
+func TestGarbageHarmsItsOwnConnectionAlone(t *testing.T) {
+	r := run(t, EGD, 1<<16)
+	good, bad := r.dial(t), r.dial(t)
+	r.expect(t, Connected)
+	r.expect(t, Connected)
+	if _, err := bad.Write([]byte{0xff, 0xff}); err != nil {
+		t.Fatal(err)
+	}
+	r.expect(t, Broken)
+	if _, err := good.Write([]byte{2, 64}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(good, make([]byte, 64)); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.Stats(); s.Errors != 1 {
+		t.Fatalf("%+v", s)
+	}
+}
+
+func TestAWaitingClientDoesNotKeepThePipe(t *testing.T) {
+	kinds(t, func(t *testing.T, kind Kind) {
+		r := run(t, kind, 0)
+		conn := r.dial(t)
+		if _, err := conn.Write([]byte{2, 64}); err != nil {
+			t.Fatal(err)
+		}
+		if kind != Port {
+			r.tap.Dry(t.Context(), 1)
+		}
+	}) // run's cleanup ends it
+}
+
+func TestNothingIsLeftOver(t *testing.T) {
+	kinds(t, func(t *testing.T, kind Kind) {
+		r := run(t, kind, 1<<20)
+		descriptors := func() int {
+			entries, err := os.ReadDir("/proc/self/fd")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(entries)
+		}
+		before := descriptors()
+		for range 200 {
+			conn := r.dial(t)
+			r.expect(t, Connected)
+			conn.Close()
+			r.expect(t, Disconnected)
+		}
+		if after := descriptors(); after > before {
+			t.Fatalf("%d descriptors before 200 clients, %d after", before, after)
+		}
+	})
+}

@@ -1,0 +1,165 @@
+package kvm
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxPath is the longest name of a unix socket in bytes: sun_path without its
+// final NUL (linux/un.h).
+const maxPath = 107
+
+// backlog is how many clients may wait to be taken in; the kernel has a lower
+// limit of its own (listen(2), net.core.somaxconn).
+const backlog = 1024
+
+// Socket says where a listening unix socket is to be and who may connect.
+type Socket struct {
+	Path string
+	UID  int         // -1: the daemon's own
+	GID  int         // -1: the daemon's own
+	Mode fs.FileMode // 0: 0600
+}
+
+// ErrInUse means that a living process listens on the path.
+var ErrInUse = errors.New("another process listens on it")
+
+// Listener is a unix listener that removes its name when closed, if the name is
+// still its own.
+type Listener struct {
+	*net.UnixListener
+	path string
+	made fs.FileInfo
+}
+
+// Listen makes the socket, and its directory if need be. The socket is born under
+// a name of its own and takes no client before it has its owner and mode; only
+// then it gets its name, so that it never stands there with others. One that a
+// dead process left behind is replaced; one that answers is not: the error is
+// ErrInUse then.
+func Listen(s Socket) (*Listener, error) {
+	l, err := s.listen()
+	if err != nil {
+		return nil, fmt.Errorf("socket %s: %w", s.Path, err)
+	}
+	return l, nil
+}
+
+func (s Socket) listen() (*Listener, error) {
+	if len(s.Path) > maxPath {
+		return nil, fmt.Errorf("the path has %d bytes, at most %d are possible", len(s.Path), maxPath)
+	}
+	if err := replaceable(s.Path); err != nil {
+		return nil, err
+	}
+	parent := filepath.Dir(s.Path)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return nil, err
+	}
+	// Its name at birth is what ss(8) goes on showing.
+	born := filepath.Join(parent, "."+filepath.Base(s.Path)+"-"+rand.Text()[:6])
+	address := born
+	if len(address) > maxPath {
+		dir, err := os.Open(parent)
+		if err != nil {
+			return nil, err
+		}
+		defer dir.Close()
+		address = "/proc/self/fd/" + strconv.Itoa(int(dir.Fd())) + "/" + filepath.Base(born)
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), s.Path)
+	defer file.Close() // net.FileListener has its own descriptor
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: address}); err != nil {
+		return nil, err
+	}
+	listener, made, err := s.present(fd, file, born)
+	if err != nil {
+		os.Remove(born)
+		return nil, err
+	}
+	return &Listener{UnixListener: listener, path: s.Path, made: made}, nil
+}
+
+// present gives a bound socket its owner and mode, lets it listen, and puts it in
+// its place.
+func (s Socket) present(fd int, file *os.File, born string) (*net.UnixListener, fs.FileInfo, error) {
+	mode := s.Mode
+	if mode == 0 {
+		mode = 0o600
+	}
+	if err := os.Chmod(born, mode); err != nil {
+		return nil, nil, err
+	}
+	if s.UID >= 0 || s.GID >= 0 {
+		if err := os.Lchown(born, s.UID, s.GID); err != nil {
+			return nil, nil, fmt.Errorf("%w (the service needs CAP_CHOWN to give a socket to another user)", err)
+		}
+	}
+	if err := unix.Listen(fd, backlog); err != nil {
+		return nil, nil, err
+	}
+	made, err := os.Lstat(born)
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := net.FileListener(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := os.Rename(born, s.Path); err != nil {
+		l.Close()
+		return nil, nil, err
+	}
+	unixListener := l.(*net.UnixListener)
+	unixListener.SetUnlinkOnClose(false)
+	return unixListener, made, nil
+}
+
+// replaceable says whether path is free, or a socket that nobody listens on.
+func replaceable(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return errors.New("there is a file of that name that is no socket: remove it, or choose another path")
+	}
+	conn, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		conn.Close()
+		return ErrInUse
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("there is one that belongs to another user, and whether anybody listens on it cannot be seen: if no hostd runs, remove it (%w)", err)
+	}
+	return fmt.Errorf("%w (%w)", ErrInUse, err)
+}
+
+// Close ends the listening and removes the name, unless somebody has put
+// another socket there.
+func (l *Listener) Close() error {
+	if info, err := os.Lstat(l.path); err == nil && os.SameFile(info, l.made) {
+		os.Remove(l.path)
+	}
+	return l.UnixListener.Close()
+}

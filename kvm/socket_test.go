@@ -1,0 +1,89 @@
+package kvm
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestListenReplacesADeadSocketAndNoOther(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	socket := Socket{Path: path, UID: -1, GID: -1}
+
+	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.SetUnlinkOnClose(false)
+	dead.Close()
+	live, err := Listen(socket)
+	if err != nil {
+		t.Fatalf("a dead daemon's socket was not replaced: %v", err)
+	}
+	if _, err := Listen(socket); !errors.Is(err, ErrInUse) {
+		t.Fatalf("a live daemon's socket: %v", err)
+	}
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(entries) != 1 {
+		t.Fatalf("left beside the socket: %v, %v", entries, err)
+	}
+	if err := live.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Listen(socket); err == nil || !strings.Contains(err.Error(), "no socket") {
+		t.Fatalf("a file in the socket's place: %v", err)
+	}
+}
+
+func TestCloseLeavesAnothersSocketAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	old, err := Listen(Socket{Path: path, UID: -1, GID: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	next, err := Listen(Socket{Path: path, UID: -1, GID: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	old.Close()
+	if _, err := os.Lstat(path); err != nil {
+		t.Fatal("the newer socket was removed")
+	}
+}
+
+func TestListenSaysWhatIsWrong(t *testing.T) {
+	for path, want := range map[string]string{
+		"/" + strings.Repeat("x", maxPath): "at most 107",
+		"/dev/null/guest.sock":             "not a directory",
+	} {
+		if _, err := Listen(Socket{Path: path, UID: -1, GID: -1}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.20s: %v, want %q", path, err, want)
+		}
+	}
+}
+
+// A name of 107 bytes is possible although the one at birth is longer.
+func TestListenUnderTheLongestName(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, strings.Repeat("x", maxPath-len(dir)-1))
+	l, err := Listen(Socket{Path: path, UID: -1, GID: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+}
