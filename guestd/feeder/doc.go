@@ -1,0 +1,10 @@
+//go:build linux
+
+// Package feeder is what guestd does: it takes what the pipes bring, tests it,
+// mixes it into the kernel's pool, credits what the policy allows and reseeds.
+//
+// It promises that every byte that arrives is mixed; that none is credited that
+// failed a health test, that a clone may have seen, or that came in a piece of
+// less than 32 bytes; and that a host which sends without end costs a bounded
+// share of the processor.
+package feeder

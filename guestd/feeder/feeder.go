@@ -1,0 +1,180 @@
+//go:build linux
+
+package feeder
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"time"
+
+	"headgate/guestd/pipe"
+	"headgate/guestd/status"
+	"headgate/wire/feed"
+)
+
+const (
+	firstRetry = 20 * time.Millisecond // while no pipe is there or works; doubles up to the interval
+	grace      = time.Second           // for a pipe to answer before the next is asked, too
+)
+
+// Feeder feeds the kernel from the pipes of this guest.
+type Feeder struct {
+	Pool     Pool
+	Open     func(pipe.Kind) (pipe.Pipe, error)
+	Credit   Credit
+	Cycles   func() uint64
+	Interval time.Duration       // between two requests
+	Bytes    int                 // of each
+	Boot     [16]byte            // boot id, for the reports
+	Uptime   func() int          // milliseconds since the kernel started
+	Changed  func(status.Record) // after each batch, and when something went wrong or right
+	Log      func(string)        // lines for the journal
+	Version  string
+
+	// Signs brings the reasons for which this guest may be a clone of another. On
+	// each, what was underway is treated as stale and fresh bytes are asked for.
+	Signs <-chan string
+
+	record   status.Record
+	lines    []*line // open pipes, best first
+	asked    int     // how many of them were asked since the last answer
+	reason   string  // why they were
+	arrivals chan arrival
+	problem  map[pipe.Kind]string
+}
+
+// staleInKernel is how many bytes of /dev/hwrng the kernel may hold from before a
+// restore: 63 in its hwrng core, 64 in the driver.
+const staleInKernel = 128
+
+// Run feeds until stop is closed; it returns only then, or when the kernel's pool
+// refuses what it is given.
+func (f *Feeder) Run(stop <-chan struct{}) error { return f.run(stop, nil, false) }
+
+// ErrTimeout is returned by Seed.
+var ErrTimeout = errors.New("no fresh bytes came in time")
+
+// Seed feeds once: until fresh bytes, enough of them, have gone in.
+func (f *Feeder) Seed(timeout time.Duration) error {
+	stop := make(chan struct{})
+	defer close(stop)
+	return f.run(stop, time.After(timeout), true)
+}
+
+func (f *Feeder) run(stop <-chan struct{}, deadline <-chan time.Time, once bool) error {
+	f.arrivals, f.problem = make(chan arrival), map[pipe.Kind]string{}
+	f.record = status.Record{PID: os.Getpid(), Version: f.Version, Credit: f.Credit.String(), Started: time.Now()}
+	defer f.closeAll()
+	f.reason = "start"
+	retry, stale := firstRetry, 0
+	ask, next := time.NewTimer(0), time.NewTimer(0)
+	later := func() {
+		ask.Reset(retry)
+		retry = min(2*retry, f.Interval)
+	}
+	for {
+		select {
+		case <-ask.C:
+			if f.openAll(stop); len(f.lines) == 0 {
+				later()
+				continue
+			}
+			ask.Reset(f.Interval)
+			f.asked = 0
+			f.ask(stale)
+			next.Reset(grace)
+		case <-next.C:
+			if f.asked > 0 {
+				f.ask(stale)
+				next.Reset(grace)
+			}
+		case f.reason = <-f.Signs:
+			stale = staleInKernel
+			ask.Reset(0)
+		case a := <-f.arrivals:
+			gathered, err := f.take(a)
+			if err != nil || once && gathered {
+				return err
+			}
+			if gathered {
+				f.reason, f.asked, stale, retry = "interval", 0, 0, firstRetry
+			}
+			if len(f.lines) == 0 {
+				later()
+			}
+		case <-deadline:
+			return f.why()
+		case <-stop:
+			return nil
+		}
+	}
+}
+
+// ask asks the best pipe that was not asked yet and is not without a listener.
+func (f *Feeder) ask(stale int) {
+	for f.asked < len(f.lines) {
+		l := f.lines[f.asked]
+		f.asked++
+		err := l.Ask(max(f.Bytes, l.intake.Probation), stale)
+		if err == nil {
+			return
+		}
+		f.trouble(l.Kind(), l.Path()+": "+err.Error())
+	}
+}
+
+// take takes what came on a line; gathered says that the kernel has fresh bytes.
+func (f *Feeder) take(a arrival) (gathered bool, err error) {
+	if a.err != nil {
+		f.drop(a.on)
+		f.trouble(a.on.Kind(), a.on.Path()+": "+a.err.Error())
+		return false, nil
+	}
+	out, err := a.on.intake.Take(a.batch)
+	n, pushed := len(a.batch.Data), a.batch.Pushed
+	a.on.Wipe()
+	a.on.done <- struct{}{}
+	if err != nil {
+		return false, err
+	}
+	r := &f.record
+	r.Bytes += n
+	r.Bits += out.Bits
+	reason := f.reason
+	if pushed && reason == "interval" {
+		reason = "push"
+	}
+	if n > 0 {
+		r.Pipe, r.Health = a.on.Path(), "passed"
+	}
+	if out.Failed != nil {
+		r.Failures++
+		r.Health = out.Failed.Error()
+		reason += ", not credited: health"
+		f.Log(r.Pipe + ": " + r.Health + ": mixed without credit; if it happens again, test the host's source: hostd source test")
+	}
+	if out.Gathered {
+		f.well(a.on.Kind())
+		f.seeded(reason, n, out.Bits)
+	}
+	if out.Gathered || out.Failed != nil {
+		_ = a.on.Report(&feed.Report{ // nobody listens: then nobody misses it
+			Seeded: r.Reseeded.UnixNano(), Credited: uint64(r.Bits), Boot: f.Boot, Reason: reason, Version: f.Version,
+		})
+	}
+	f.Changed(*r)
+	return out.Gathered, nil
+}
+
+func (f *Feeder) seeded(reason string, n, bits int) {
+	r := &f.record
+	r.Reseeded, r.Reason = time.Now(), reason
+	r.Reseeds++
+	if r.Seeded.IsZero() {
+		r.Seeded, r.Uptime = r.Reseeded, f.Uptime()
+	}
+	if reason != "interval" {
+		f.Log("reseeded (" + reason + "): " + strconv.Itoa(n) + " bytes, " + strconv.Itoa(bits) + " bits credited, from " + r.Pipe)
+	}
+}

@@ -1,0 +1,286 @@
+//go:build linux
+
+package feeder
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"headgate/guestd/kernelpool"
+	"headgate/guestd/pipe"
+	"headgate/guestd/status"
+	"headgate/wire/feed"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakePipe is a pipe whose host is the test.
+type fakePipe struct {
+	kind    pipe.Kind
+	answers bool // to what is asked
+	away    bool
+	batches chan feed.Batch
+	broken  chan error
+	once    sync.Once
+
+	mu      sync.Mutex
+	asked   [][2]int
+	reports []feed.Report
+}
+
+func newFake(k pipe.Kind, answers bool) *fakePipe {
+	return &fakePipe{kind: k, answers: answers, batches: make(chan feed.Batch, 100), broken: make(chan error, 1)}
+}
+
+func (p *fakePipe) Ask(n, stale int) error {
+	if p.away {
+		return pipe.ErrAway
+	}
+	p.mu.Lock()
+	p.asked = append(p.asked, [2]int{n, stale})
+	p.mu.Unlock()
+	if p.answers {
+		b := fresh(random(n + stale))
+		b.Fresh, b.Bits = stale, 8*n
+		p.batches <- b
+	}
+	return nil
+}
+
+func (p *fakePipe) Receive() (feed.Batch, error) {
+	select {
+	case b := <-p.batches:
+		return b, nil
+	case err := <-p.broken:
+		return feed.Batch{}, err
+	}
+}
+
+func (p *fakePipe) Report(r *feed.Report) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reports = append(p.reports, *r)
+	return nil
+}
+
+func (p *fakePipe) Wipe()           {}
+func (p *fakePipe) Kind() pipe.Kind { return p.kind }
+func (p *fakePipe) Path() string    { return "/dev/" + string(p.kind) }
+func (p *fakePipe) Close() error {
+	p.once.Do(func() { p.broken <- os.ErrClosed })
+	return nil
+}
+
+// bench is a Feeder with everything around it faked.
+type bench struct {
+	Feeder
+	pool  fakePool
+	state atomic.Pointer[status.Record]
+	lines []string
+	signs chan string
+}
+
+func newBench(pipes ...*fakePipe) *bench {
+	b := &bench{signs: make(chan string)}
+	b.Feeder = Feeder{
+		Pool: &b.pool, Cycles: func() uint64 { return 1 }, Interval: time.Minute, Bytes: 64, Version: "v1",
+		Uptime: func() int { return 99 }, Signs: b.signs,
+		Changed: func(r status.Record) { b.state.Store(&r) },
+		Log:     func(s string) { b.lines = append(b.lines, s) },
+		Open: func(k pipe.Kind) (pipe.Pipe, error) {
+			for _, p := range pipes {
+				if p.kind == k {
+					p.once = sync.Once{}
+					return p, nil
+				}
+			}
+			return nil, pipe.ErrNone
+		},
+	}
+	return b
+}
+
+// during runs the feeder in a bubble of fake time, with f beside it.
+func (b *bench) during(t *testing.T, f func()) {
+	t.Helper()
+	stop, done := make(chan struct{}), make(chan error)
+	go func() { done <- b.Run(stop) }()
+	synctest.Wait()
+	f()
+	synctest.Wait()
+	close(stop)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFeedsAtStartAndAtTheInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newFake(pipe.PortKind, true)
+		b := newBench(p)
+		b.during(t, func() {
+			if b.state.Load().Reseeds != 1 || b.state.Load().Bits != 512 || b.state.Load().Reason != "start" || b.state.Load().Uptime != 99 {
+				t.Errorf("at the start: %+v", *b.state.Load())
+			}
+			time.Sleep(3*time.Minute + time.Second)
+		})
+		if b.state.Load().Reseeds != 4 || b.state.Load().Reason != "interval" || b.state.Load().Pipe != "/dev/port" || b.state.Load().Health != "passed" {
+			t.Errorf("after three intervals: %+v", *b.state.Load())
+		}
+		if n := len(p.reports); n != 4 || p.reports[3].Credited != 4*512 || p.reports[0].Version != "v1" {
+			t.Errorf("%d reports: %+v", n, p.reports)
+		}
+		if len(b.lines) != 1 {
+			t.Errorf("logged %q", b.lines)
+		}
+	})
+}
+
+func TestPushIsActedOnAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newFake(pipe.PortKind, true)
+		b := newBench(p)
+		b.during(t, func() {
+			push := fresh(random(64))
+			push.Pushed, push.Epoch = true, feed.Epoch{9}
+			p.batches <- push
+		})
+		if b.state.Load().Reseeds != 2 || b.state.Load().Reason != "push" || p.reports[1].Reason != "push" {
+			t.Errorf("%+v, reports %+v", *b.state.Load(), p.reports)
+		}
+	})
+}
+
+func TestSignDiscardsWhatTheKernelHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newFake(pipe.HWRNGKind, true)
+		b := newBench(p)
+		b.during(t, func() { b.signs <- "vmgenid" })
+		if n := len(p.asked); n != 2 || p.asked[1] != [2]int{64, 128} {
+			t.Errorf("asked %v", p.asked)
+		}
+		if b.state.Load().Reason != "vmgenid" || b.state.Load().Bits != 1024 || b.state.Load().Bytes != 64+192 {
+			t.Errorf("%+v", *b.state.Load())
+		}
+	})
+}
+
+func TestNextPipeIsAskedWhenTheBestIsSilent(t *testing.T) {
+	for name, away := range map[string]bool{"away": true, "silent": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				port, rng := newFake(pipe.PortKind, false), newFake(pipe.HWRNGKind, true)
+				port.away = away
+				b := newBench(port, rng)
+				b.during(t, func() { time.Sleep(grace) })
+				if b.state.Load().Reseeds != 1 || b.state.Load().Pipe != "/dev/hwrng" || away != (b.state.Load().Error != "") {
+					t.Errorf("%+v", *b.state.Load())
+				}
+			})
+		})
+	}
+}
+
+// A host that pushes without end gets a burst and then one turn a second.
+func TestEndlessPushIsPaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newFake(pipe.PortKind, false)
+		b := newBench(p)
+		b.during(t, func() {
+			for range 100 {
+				push := fresh(random(64))
+				push.Pushed = true
+				p.batches <- push
+			}
+			time.Sleep(10*time.Second + time.Millisecond)
+		})
+		if n := b.pool.reseeds; n < paceBurst+10 || n > paceBurst+11 {
+			t.Errorf("%d reseeds in 10 s", n)
+		}
+	})
+}
+
+func TestFailureIsReportedToTheHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newFake(pipe.PortKind, false)
+		b := newBench(p)
+		b.during(t, func() { p.batches <- fresh(make([]byte, 64)) })
+		if b.pool.bits != 0 || b.state.Load().Failures != 1 || !strings.Contains(b.state.Load().Health, "rct") {
+			t.Errorf("%+v", *b.state.Load())
+		}
+		if len(p.reports) != 1 || !strings.Contains(p.reports[0].Reason, "health") {
+			t.Errorf("reports %+v", p.reports)
+		}
+	})
+}
+
+func TestBrokenPipeIsOpenedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newFake(pipe.HWRNGKind, true)
+		b := newBench(p)
+		b.during(t, func() {
+			p.broken <- errors.New("no such device")
+			synctest.Wait()
+			if err := <-p.broken; !errors.Is(err, os.ErrClosed) { // the device is well again
+				t.Error(err)
+			}
+			time.Sleep(time.Second)
+		})
+		if b.state.Load().Reseeds != 2 || b.state.Load().Error != "" || len(b.lines) != 2 {
+			t.Errorf("%+v\n%q", *b.state.Load(), b.lines)
+		}
+	})
+}
+
+func TestSeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(newFake(pipe.PortKind, true))
+		if err := b.Seed(time.Second); err != nil || b.pool.bits != 512 || b.pool.reseeds != 1 {
+			t.Errorf("%v, pool %+v", err, b.pool)
+		}
+		start := time.Now()
+		for name, c := range map[string]struct {
+			b    *bench
+			want string
+		}{
+			"no pipe": {newBench(), "virtio"},
+			"silent":  {newBench(newFake(pipe.HWRNGKind, false)), "/dev/hwrng: no fresh bytes came in time"},
+		} {
+			if err := c.b.Seed(time.Second); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if d := time.Since(start); d != 2*time.Second {
+			t.Errorf("two timeouts of 1 s took %v", d)
+		}
+		b = newBench(newFake(pipe.PortKind, true))
+		b.pool.addErr = kernelpool.ErrPermission
+		if err := b.Seed(time.Second); !errors.Is(err, kernelpool.ErrPermission) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestPace(t *testing.T) {
+	var p pace
+	now := time.Unix(1000, 0)
+	for range paceBurst {
+		if d := p.take(now); d != 0 {
+			t.Fatalf("within the burst: %v", d)
+		}
+	}
+	if d := p.take(now); d != paceEvery {
+		t.Errorf("after the burst: %v", d)
+	}
+	if d := p.take(now.Add(-time.Hour)); d != 0 {
+		t.Errorf("after the clock jumped back: %v", d)
+	}
+}

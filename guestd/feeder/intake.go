@@ -1,0 +1,150 @@
+//go:build linux
+
+package feeder
+
+import (
+	"errors"
+
+	"headgate/backends/health"
+	"headgate/guestd/kernelpool"
+	"headgate/wire/feed"
+)
+
+const (
+	// MinGather is the least number of bytes that are credited together: credit in
+	// smaller pieces would let somebody who watches the output guess each piece
+	// alone.
+	MinGather = 32
+
+	// Probation is how many bytes must pass the tests after a failure before
+	// anything is credited again, like the samples of a start-up test (SP 800-90B
+	// §4.3).
+	Probation = 1024
+)
+
+// Pool is the kernel's pool; kernelpool.Pool is one.
+type Pool interface {
+	Add(data []byte, bits int) error
+	Reseed() error
+}
+
+// Intake takes batches of bytes into the pool.
+type Intake struct {
+	Pool   Pool
+	Credit Credit
+	Cycles func() uint64 // mixed at each arrival, never credited
+
+	monitor *health.Monitor
+	entropy int // that the monitor was made for
+	// Probation is how many bytes have still to pass before credit is given.
+	Probation int
+
+	epoch feed.Epoch
+	held  [2 * MinGather]byte // fresh bytes of that epoch, too few to be credited yet
+	n     int
+	bits  int
+}
+
+// Outcome is what Take did with a batch.
+type Outcome struct {
+	Bits     int   // credited
+	Gathered bool  // fresh bytes went in, enough of them, and the kernel reseeded
+	Failed   error // the health test that the batch failed
+}
+
+// Take mixes b, credits what may be credited and reseeds. Its error is that of
+// the kernel's pool.
+func (in *Intake) Take(b feed.Batch) (out Outcome, err error) {
+	if b.Epoch != in.epoch || b.Pushed {
+		in.spill(&err)
+		in.epoch = b.Epoch
+	}
+	in.stamp(&err)
+	stale, fresh := b.Data[:b.Fresh], b.Data[b.Fresh:]
+	bits := in.Credit.bits(len(fresh), b.Bits)
+	out.Failed = in.test(b.Data, in.Credit.entropy(len(fresh), b.Bits))
+	if out.Failed != nil {
+		in.spill(&err)
+	}
+	if out.Failed != nil || in.Probation > 0 {
+		bits = 0
+	}
+	in.add(&err, stale, 0)
+	if out.Failed == nil && in.n+len(fresh) < MinGather {
+		in.n += copy(in.held[in.n:], fresh)
+		in.bits += bits
+		if len(stale) == 0 {
+			return out, err
+		}
+	} else {
+		out.Bits = in.give(&err, fresh, bits)
+		out.Gathered = out.Failed == nil
+	}
+	if err == nil {
+		err = in.Pool.Reseed()
+	}
+	if errors.Is(err, kernelpool.ErrNotReady) {
+		err = nil // too little was credited yet; what was mixed counts at the first seed
+	}
+	return out, err
+}
+
+// test runs the health tests over data, and returns the failure once: then the
+// tests start afresh and the stream is on probation.
+func (in *Intake) test(data []byte, entropy int) error {
+	if in.monitor == nil || in.entropy != entropy {
+		m, err := health.New(health.Params{MinEntropy: float64(entropy)})
+		if err != nil {
+			return err
+		}
+		in.monitor, in.entropy = m, entropy
+	}
+	err := in.monitor.Test(data)
+	if err != nil {
+		in.monitor.Reset()
+		in.Probation = Probation
+	} else {
+		in.Probation = max(in.Probation-len(data), 0)
+	}
+	return err
+}
+
+// give adds fresh, together with what was held, and returns the bits credited.
+func (in *Intake) give(err *error, fresh []byte, bits int) int {
+	if in.n > 0 {
+		n := copy(in.held[in.n:], fresh)
+		in.add(err, fresh[n:], 0)
+		fresh, bits = in.held[:in.n+n], min(in.bits+bits, 8*(in.n+n))
+	}
+	in.add(err, fresh, bits)
+	in.drop()
+	if *err != nil {
+		return 0
+	}
+	return bits
+}
+
+// spill mixes what was held, without credit.
+func (in *Intake) spill(err *error) {
+	in.add(err, in.held[:in.n], 0)
+	in.drop()
+}
+
+func (in *Intake) drop() {
+	clear(in.held[:])
+	in.n, in.bits = 0, 0
+}
+
+func (in *Intake) stamp(err *error) {
+	var b [8]byte
+	for i, t := 0, in.Cycles(); i < len(b); i++ {
+		b[i], t = byte(t), t>>8
+	}
+	in.add(err, b[:], 0)
+}
+
+func (in *Intake) add(err *error, data []byte, bits int) {
+	if *err == nil && len(data) > 0 {
+		*err = in.Pool.Add(data, bits)
+	}
+}

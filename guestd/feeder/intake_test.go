@@ -1,0 +1,181 @@
+//go:build linux
+
+package feeder
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"headgate/guestd/kernelpool"
+	"headgate/wire/feed"
+)
+
+// fakePool is the kernel's pool, with a record of what was done to it.
+type fakePool struct {
+	mixed, bits, reseeds int
+	pieces               []int // sizes of the additions that were credited
+	seen                 map[byte]int
+	addErr, reseedErr    error
+}
+
+func (p *fakePool) Add(data []byte, bits int) error {
+	if p.addErr != nil {
+		return p.addErr
+	}
+	if bits > 8*len(data) {
+		return errors.New("impossible credit")
+	}
+	if p.seen == nil {
+		p.seen = map[byte]int{}
+	}
+	for _, b := range data {
+		p.seen[b]++
+	}
+	p.mixed += len(data)
+	p.bits += bits
+	if bits > 0 {
+		p.pieces = append(p.pieces, len(data))
+	}
+	return nil
+}
+
+func (p *fakePool) Reseed() error {
+	p.reseeds++
+	return p.reseedErr
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b)
+	return b
+}
+
+func newIntake(credit string) (*Intake, *fakePool) {
+	c, err := ParseCredit(credit)
+	if err != nil {
+		panic(err)
+	}
+	p := new(fakePool)
+	return &Intake{Pool: p, Credit: c, Cycles: func() uint64 { return 1 }}, p
+}
+
+func fresh(data []byte) feed.Batch { return feed.Batch{Data: data, Bits: 8 * len(data)} }
+
+func TestCreditPolicies(t *testing.T) {
+	for _, c := range []struct {
+		credit  string
+		claimed int
+		want    int
+	}{
+		{"auto", 512, 512}, {"auto", 100, 100}, {"auto", 0, 0}, {"none", 512, 0},
+		{"full", 0, 512}, {"4", 512, 256}, {"1", 0, 64},
+	} {
+		in, pool := newIntake(c.credit)
+		out, err := in.Take(feed.Batch{Data: random(64), Bits: c.claimed})
+		if err != nil || !out.Gathered || out.Bits != c.want || pool.bits != c.want || pool.reseeds != 1 {
+			t.Errorf("%s, %d claimed: %+v, %v, pool %+v", c.credit, c.claimed, out, err, pool)
+		}
+		if pool.mixed != 64+8 {
+			t.Errorf("%s: mixed %d bytes, want 64 and the cycle counter", c.credit, pool.mixed)
+		}
+	}
+	for _, s := range []string{"", "0", "9", "12", "-1", "Full"} {
+		if _, err := ParseCredit(s); err == nil {
+			t.Errorf("%q is taken", s)
+		}
+	}
+}
+
+func TestStaleIsMixedNotCredited(t *testing.T) {
+	in, pool := newIntake("full")
+	b := fresh(random(96))
+	b.Fresh = 64
+	if out, err := in.Take(b); err != nil || out.Bits != 256 || pool.mixed != 96+8 {
+		t.Errorf("%+v, %v, pool %+v", out, err, pool)
+	}
+}
+
+func TestFailureWithholdsCreditUntilProbationEnds(t *testing.T) {
+	in, pool := newIntake("auto")
+	bad := random(64)
+	copy(bad[20:], bytes.Repeat([]byte{7}, 20))
+	out, err := in.Take(fresh(bad))
+	if err != nil || out.Failed == nil || out.Gathered || pool.bits != 0 || pool.mixed != 64+8 || pool.reseeds != 1 {
+		t.Fatalf("%+v, %v, pool %+v", out, err, pool)
+	}
+	for passed := 64; passed < Probation; passed += 64 {
+		if out, _ := in.Take(fresh(random(64))); out.Bits != 0 || out.Failed != nil {
+			t.Fatalf("after %d bytes: %+v", passed, out)
+		}
+	}
+	if out, _ := in.Take(fresh(random(64))); out.Bits != 512 {
+		t.Errorf("after probation: %+v", out)
+	}
+}
+
+func TestHeldBytesLoseCreditWithTheirEpoch(t *testing.T) {
+	in, pool := newIntake("auto")
+	first, second := fresh(random(31)), fresh(random(31))
+	second.Epoch, second.Pushed = feed.Epoch{2}, true
+	for _, b := range []feed.Batch{first, second} {
+		if out, err := in.Take(b); err != nil || out.Gathered {
+			t.Fatalf("%+v, %v", out, err)
+		}
+	}
+	third := fresh(random(1))
+	third.Epoch = second.Epoch
+	out, err := in.Take(third)
+	if err != nil || !out.Gathered || out.Bits != 256 || pool.mixed != 63+3*8 {
+		t.Errorf("%+v, %v, pool %+v", out, err, pool)
+	}
+}
+
+func TestPoolErrors(t *testing.T) {
+	in, pool := newIntake("none")
+	pool.reseedErr = kernelpool.ErrNotReady
+	if out, err := in.Take(fresh(random(64))); err != nil || !out.Gathered {
+		t.Errorf("not ready: %+v, %v", out, err)
+	}
+	pool.addErr = kernelpool.ErrPermission
+	if out, err := in.Take(fresh(random(64))); !errors.Is(err, kernelpool.ErrPermission) || out.Bits != 0 {
+		t.Errorf("not permitted: %+v, %v", out, err)
+	}
+}
+
+// Whatever comes, every byte is mixed once, credit never exceeds the claim, and no
+// piece of less than MinGather bytes is credited.
+func TestIntakeKeepsItsPromises(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in, pool := newIntake("auto")
+		sent, claimed, stamps := 0, 0, 0
+		var b feed.Batch
+		for range rapid.IntRange(1, 30).Draw(t, "batches") {
+			data := random(rapid.IntRange(0, 80).Draw(t, "size"))
+			if rapid.IntRange(0, 9).Draw(t, "bad") == 0 {
+				clear(data)
+			}
+			b = feed.Batch{Data: data, Fresh: rapid.IntRange(0, len(data)).Draw(t, "stale"), Epoch: feed.Epoch{rapid.Byte().Draw(t, "epoch") % 2}}
+			b.Bits = rapid.IntRange(0, 8*(len(data)-b.Fresh)).Draw(t, "bits")
+			out, err := in.Take(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if out.Failed != nil && out.Bits != 0 {
+				t.Fatalf("a failed batch was credited: %+v", out)
+			}
+			sent, claimed, stamps = sent+len(data), claimed+b.Bits, stamps+8
+		}
+		if pool.mixed+in.n != sent+stamps || pool.bits > claimed {
+			t.Fatalf("%d mixed and %d held of %d; %d bits of %d", pool.mixed, in.n, sent+stamps, pool.bits, claimed)
+		}
+		for _, n := range pool.pieces {
+			if n < MinGather {
+				t.Fatalf("%d bytes were credited alone", n)
+			}
+		}
+	})
+}

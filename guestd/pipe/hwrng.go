@@ -1,0 +1,69 @@
+//go:build linux
+
+package pipe
+
+import (
+	"os"
+	"sync"
+
+	"headgate/wire/feed"
+)
+
+// hwrng reads /dev/hwrng, when asked and only then. The device has no poll and its
+// reads block as long as the host likes, hence the goroutine that Receive wants.
+type hwrng struct {
+	dev    *os.File
+	claim  func() int // bits per 1024 bits
+	asked  chan [2]int
+	closed chan struct{}
+	once   sync.Once
+	buf    [2 * feed.MaxData]byte
+}
+
+func openHWRNG(path string, claim func() int) (Pipe, error) {
+	dev, err := os.OpenFile(path, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &hwrng{dev: dev, claim: claim, asked: make(chan [2]int, 1), closed: make(chan struct{})}, nil
+}
+
+// Ask is forgotten if the answer to an earlier one is still waited for.
+func (h *hwrng) Ask(n, stale int) error {
+	select {
+	case h.asked <- [2]int{n, stale}:
+	default:
+	}
+	return nil
+}
+
+func (h *hwrng) Receive() (feed.Batch, error) {
+	var n, stale int
+	select {
+	case a := <-h.asked:
+		n, stale = a[0], a[1]
+	case <-h.closed:
+		return feed.Batch{}, os.ErrClosed
+	}
+	p := h.buf[:min(n+stale, len(h.buf))]
+	for got := 0; got < len(p); {
+		k, err := h.dev.Read(p[got:])
+		if err != nil {
+			clear(p)
+			return feed.Batch{}, err
+		}
+		got += k
+	}
+	stale = min(stale, len(p))
+	return feed.Batch{Data: p, Fresh: stale, Bits: 8 * (len(p) - stale) * h.claim() / fullClaim, Read: len(p)}, nil
+}
+
+func (h *hwrng) Wipe()                     { clear(h.buf[:]) }
+func (h *hwrng) Report(*feed.Report) error { return nil }
+func (h *hwrng) Kind() Kind                { return HWRNGKind }
+func (h *hwrng) Path() string              { return h.dev.Name() }
+
+func (h *hwrng) Close() error {
+	h.once.Do(func() { close(h.closed) })
+	return h.dev.Close()
+}

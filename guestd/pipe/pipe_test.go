@@ -1,0 +1,191 @@
+//go:build linux
+
+package pipe
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+
+	"headgate/wire/feed"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// tree makes a root with the given files.
+func tree(t *testing.T, files map[string]string) Place {
+	t.Helper()
+	root := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return Place{Root: root}
+}
+
+func TestFind(t *testing.T) {
+	const rng = "sys/class/misc/hw_random/"
+	for name, c := range map[string]struct {
+		files map[string]string
+		port  string // below the root; none if empty
+		rng   bool
+		claim int
+	}{
+		"nothing":              {},
+		"sysfs names the port": {files: map[string]string{"sys/class/virtio-ports/vport0p1/name": "org.qemu.guest_agent.0\n", "sys/class/virtio-ports/vport1p2/name": PortName + "\n"}, port: "/dev/vport1p2"},
+		"another port":         {files: map[string]string{"sys/class/virtio-ports/vport0p1/name": "org.qemu.guest_agent.0\n"}},
+		"udev names the port":  {files: map[string]string{"dev/virtio-ports/" + PortName: ""}, port: "/dev/virtio-ports/" + PortName},
+		"rng without sysfs":    {files: map[string]string{"dev/hwrng": ""}, rng: true},
+		"rng without a driver": {files: map[string]string{"dev/hwrng": "", rng + "rng_current": "none\n", rng + "rng_quality": "0\n"}},
+		"rng not loaded":       {files: map[string]string{"dev/hwrng": "", "sys/class/net/x": ""}},
+		"virtio-rng, quality":  {files: map[string]string{"dev/hwrng": "", rng + "rng_current": "virtio_rng.0\n", rng + "rng_quality": "512\n"}, rng: true, claim: 512},
+		"virtio-rng, older":    {files: map[string]string{"dev/hwrng": "", rng + "rng_current": "virtio_rng.0\n"}, rng: true, claim: 1024},
+		"virtio-rng, silent":   {files: map[string]string{"dev/hwrng": "", rng + "rng_current": "virtio_rng.0\n", rng + "rng_quality": "0\n"}, rng: true, claim: 1024},
+		"other, silent":        {files: map[string]string{"dev/hwrng": "", rng + "rng_current": "tpm-rng-0\n"}, rng: true},
+		"other, overclaiming":  {files: map[string]string{"dev/hwrng": "", rng + "rng_current": "x\n", rng + "rng_quality": "9999\n"}, rng: true, claim: 1024},
+	} {
+		pl := tree(t, c.files)
+		want := ""
+		if c.port != "" {
+			want = pl.Root + c.port
+		}
+		if got := pl.findPort(); got != want {
+			t.Errorf("%s: port %q, want %q", name, got, want)
+		}
+		p, err := pl.Open(HWRNGKind)
+		if (err == nil) != c.rng || err != nil && !errors.Is(err, ErrNone) {
+			t.Errorf("%s: hwrng: %v", name, err)
+		}
+		if err == nil {
+			_ = p.Close()
+		}
+		if got := pl.claim(); got != c.claim {
+			t.Errorf("%s: claim %d, want %d", name, got, c.claim)
+		}
+	}
+}
+
+func TestHWRNG(t *testing.T) {
+	pl := tree(t, map[string]string{"dev/hwrng": string(make([]byte, 4096)), "sys/class/misc/hw_random/rng_current": "virtio_rng.0"})
+	p, err := pl.Open(HWRNGKind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = p.Ask(64, 128)
+	_ = p.Ask(1, 0) // forgotten: one is waiting
+	b, err := p.Receive()
+	if err != nil || len(b.Data) != 192 || b.Fresh != 128 || b.Bits != 512 {
+		t.Errorf("got %d bytes, %d of them stale, %d bits, %v", len(b.Data), b.Fresh, b.Bits, err)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := p.Receive(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+// ports returns a port and its host's end.
+func ports(t *testing.T) (Pipe, *os.File) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := newPort(os.NewFile(uintptr(fds[0]), "guest"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := os.NewFile(uintptr(fds[1]), "host")
+	t.Cleanup(func() { _, _ = p.Close(), host.Close() })
+	return p, host
+}
+
+func TestPort(t *testing.T) {
+	p, host := ports(t)
+	push, _ := feed.Append(nil, &feed.Frame{Type: feed.TypePush, Data: []byte("fresh bytes"), Bits: 88})
+	if _, err := host.Write(push); err != nil {
+		t.Fatal(err)
+	}
+	b, err := p.Receive()
+	if err != nil || string(b.Data) != "fresh bytes" || b.Bits != 88 || !b.Pushed {
+		t.Fatalf("got %+v, %v", b, err)
+	}
+	p.Wipe()
+	if err := p.Ask(64, 128); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Report(&feed.Report{Reason: "push"}); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 512)
+	n, _ := host.Read(buf)
+	d := feed.Decoder{Accept: feed.ToHost}
+	req, used, err := d.Next(buf[:n])
+	if err != nil || req.N != 64 {
+		t.Errorf("request: %+v, %v", req, err)
+	}
+	if rep, _, err := d.Next(buf[used:n]); err != nil || rep.Report.Reason != "push" {
+		t.Errorf("report: %+v, %v", rep, err)
+	}
+}
+
+func TestPortSendNeverBlocks(t *testing.T) {
+	p, _ := ports(t)
+	for range 100_000 {
+		if err := p.Ask(1, 0); err != nil {
+			if !errors.Is(err, ErrAway) {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Error("the socket never filled")
+}
+
+func TestCloseWakesReceive(t *testing.T) {
+	p, _ := ports(t)
+	done := make(chan error)
+	go func() {
+		_, err := p.Receive()
+		done <- err
+	}()
+	time.AfterFunc(10*time.Millisecond, func() { _ = p.Close() })
+	if err := <-done; !errors.Is(err, os.ErrClosed) {
+		t.Error(err)
+	}
+}
+
+// With the host gone the port reads 0 bytes and says hang-up for ever. Waiting at
+// it must not spin: the thread's own processor time shows it.
+func TestAbsentHostCostsNothing(t *testing.T) {
+	p, host := ports(t)
+	_ = host.Close()
+	done := make(chan error)
+	go func() {
+		_, err := p.Receive()
+		done <- err
+	}()
+	var before, after unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &before)
+	time.Sleep(200 * time.Millisecond)
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &after)
+	_ = p.Close()
+	if err := <-done; !errors.Is(err, os.ErrClosed) {
+		t.Error(err)
+	}
+	spent := time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
+	if spent > 50*time.Millisecond {
+		t.Errorf("%v of processor time in 200 ms", spent)
+	}
+}
