@@ -1,0 +1,38 @@
+package command
+
+import (
+	"time"
+
+	"headgate/backends"
+	"headgate/hostd/config"
+	"headgate/hostd/control"
+)
+
+// busyStatus has one of everything that status can show.
+func busyStatus() control.Status {
+	return control.Status{
+		Version: "1.2.3", PID: 4242, Started: now.Add(-3*time.Hour - 12*time.Minute), Config: "/etc/headgate/hostd.toml",
+		Warnings: []string{"source trng1 is missing: it is tried again"},
+		Sources: []control.SourceStatus{
+			{Name: "trng0", Kind: "hwrng", Path: "/dev/hwrng", Driver: "virtio_rng.0", State: backends.Up, MinEntropy: 2, Assumed: true,
+				Since: now.Add(-3 * time.Hour), RawBytes: 12 << 20, EntropyBits: 3 << 23, Failures: map[string]uint64{"rct": 1, "apt": 2}},
+			{Name: "trng1", Kind: "file", Path: "/dev/ttyACM0", State: backends.Missing, MinEntropy: 6.5,
+				Since: now.Add(-90 * time.Second), Error: "open /dev/ttyACM0: no such file\x1b[2J"},
+		},
+		Reservoir: control.ReservoirStatus{Level: 57344, Capacity: 65536, BootReserve: 8192, MinSources: 1, ConditionedBytes: 1300 << 20},
+		Classes:   config.Default().Classes,
+		Guests: []control.GuestStatus{
+			{Name: "db1", Class: "default", Quality: "full", Rate: 1024, Burst: 4096, Weight: 1, Origin: "config",
+				Pipes: []control.PipeStatus{{Kind: "egd", Path: "/run/headgate/guests/db1.sock", Error: "permission denied"}}},
+			{Name: "greedy", Class: "gold", Quality: "full", Rate: config.Unlimited, Burst: 20000, Weight: 4, Origin: "api", Transient: true,
+				Pipes: []control.PipeStatus{{Kind: "qemu", Path: "/run/headgate/guests/greedy.sock", Connected: true, Connections: 1},
+					{Kind: "port", Path: "/run/headgate/guests/greedy.port"}},
+				Bytes: 123456789, Requests: 1929012, Waiting: true, ThrottledRate: 0, ThrottledSupply: 5400, FirstBytes: 0.0042, Seeded: true},
+			{Name: "web1", Class: "default", Quality: "full", Rate: 2048, Burst: 8192, Weight: 2, Origin: "api",
+				Pipes: []control.PipeStatus{{Kind: "qemu", Path: "/run/headgate/guests/web1.sock", Connected: true}},
+				Bytes: 64, Requests: 1, Seeded: true, FirstBytes: 0.25, ThrottledRate: 12.5},
+			{Name: "web2", Class: "default", Quality: "full", Rate: 2048, Burst: 8192, Weight: 2, Origin: "api",
+				Pipes: []control.PipeStatus{{Kind: "qemu", Path: "/run/headgate/guests/web2.sock"}}},
+		},
+	}
+}

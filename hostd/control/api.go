@@ -1,0 +1,145 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"headgate/backends"
+	"headgate/hostd/config"
+	"headgate/hostd/events"
+)
+
+// Errors that a Daemon wraps so that the server answers with a fitting status.
+var (
+	ErrNotFound = errors.New("not found")      // 404
+	ErrExists   = errors.New("already exists") // 409
+	ErrInvalid  = errors.New("invalid")        // 400
+)
+
+// Daemon is what the API shows and changes. All methods may be called from many
+// goroutines at once. Errors that wrap ErrNotFound, ErrExists or ErrInvalid, or
+// that hold a *config.Error, are the caller's fault; any other is the daemon's.
+type Daemon interface {
+	Status() Status
+	AddGuest(GuestSpec) error
+	RemoveGuest(name string) error
+	SetGuest(name string, patch GuestPatch) error
+	// TestSource takes n raw samples of a running source and judges them.
+	TestSource(ctx context.Context, name string, n int) (SourceTest, error)
+	// CaptureSource writes exactly n raw bytes to w; they never reach the reservoir.
+	CaptureSource(ctx context.Context, name string, n int, w io.Writer) error
+	// Reload reads the configuration again; on an error the old one stays.
+	Reload() error
+	Events() *events.Log
+}
+
+// Status is a snapshot of the whole daemon.
+type Status struct {
+	Version   string          `json:"version"`
+	PID       int             `json:"pid"`
+	Started   time.Time       `json:"started"`
+	Config    string          `json:"config"` // path of the file; empty: the embedded default
+	Warnings  []string        `json:"warnings"`
+	Sources   []SourceStatus  `json:"sources"`
+	Reservoir ReservoirStatus `json:"reservoir"`
+	Classes   []config.Class  `json:"classes"`
+	Guests    []GuestStatus   `json:"guests"` // in the order of their names
+}
+
+// SourceStatus is the state of one source, as its pump tells it.
+type SourceStatus = backends.Status
+
+// ReservoirStatus tells how full the reservoir is, in bytes.
+type ReservoirStatus struct {
+	Level            int    `json:"level"`
+	Capacity         int    `json:"capacity"`
+	BootReserve      int    `json:"boot_reserve"`
+	MinSources       int    `json:"min_sources"`
+	ConditionedBytes uint64 `json:"conditioned_bytes"` // since the start of the daemon
+}
+
+// Origins of a guest.
+const (
+	OriginConfig = "config" // from the configuration file
+	OriginAPI    = "api"    // added live
+)
+
+// GuestStatus is what is known about one guest.
+type GuestStatus struct {
+	Name            string       `json:"name"`
+	Class           string       `json:"class"`
+	Quality         string       `json:"quality"`
+	Rate            config.Rate  `json:"rate"`
+	Burst           config.Size  `json:"burst"`
+	Weight          int          `json:"weight"`
+	Origin          string       `json:"origin"`
+	Transient       bool         `json:"transient,omitempty"`
+	Pipes           []PipeStatus `json:"pipes"`
+	Bytes           uint64       `json:"bytes"`
+	Requests        uint64       `json:"requests"`
+	Waiting         bool         `json:"waiting"` // a request of it waits now
+	ThrottledRate   float64      `json:"throttled_rate_seconds"`
+	ThrottledSupply float64      `json:"throttled_supply_seconds"`
+	FirstBytes      float64      `json:"first_bytes_seconds"` // from connect to the first bytes; 0: none yet
+	Seeded          bool         `json:"seeded"`              // has had its first 64 bytes since it came
+	LastReport      *Report      `json:"last_report,omitempty"`
+}
+
+// PipeStatus is the state of one pipe of a guest.
+type PipeStatus struct {
+	Kind        string `json:"kind"`
+	Path        string `json:"path"`
+	Connected   bool   `json:"connected"`
+	Connections uint64 `json:"connections"` // accepted since the pipe was made
+	Requests    uint64 `json:"requests"`
+	Bytes       uint64 `json:"bytes"`
+	Refused     uint64 `json:"refused"`         // peers turned away
+	Errors      uint64 `json:"errors"`          // protocol errors
+	Error       string `json:"error,omitempty"` // why it is not open, if it is not
+}
+
+// Report is what guestd last said of itself; every text in it is the guest's word.
+type Report struct {
+	Received     time.Time `json:"received"`
+	Version      string    `json:"version"`
+	BootID       string    `json:"boot_id"`
+	SeededAt     time.Time `json:"seeded_at"`
+	CreditedBits uint64    `json:"credited_bits"`
+	Reason       string    `json:"reason"`
+}
+
+// GuestSpec is a guest to be added.
+type GuestSpec struct {
+	config.Guest
+	// Transient guests belong to a toolstack that brings them again by itself:
+	// they are not in the state file and are gone after a restart.
+	Transient bool `json:"transient,omitempty"`
+}
+
+// GuestPatch changes what is not nil. With a class, the guest's own rate, burst
+// and weight go back to the class's, unless they are given too.
+type GuestPatch struct {
+	Class  *string      `json:"class,omitempty"`
+	Rate   *config.Rate `json:"rate,omitempty"`
+	Burst  *config.Size `json:"burst,omitempty"`
+	Weight *int         `json:"weight,omitempty"`
+}
+
+// SourceTest is the verdict on samples that were taken of a running source.
+type SourceTest struct {
+	Name       string  `json:"name"`
+	Samples    int     `json:"samples"`
+	Seconds    float64 `json:"seconds"` // that taking them took
+	MinEntropy float64 `json:"min_entropy"`
+	Assumed    bool    `json:"assumed"` // min_entropy is not an assessed figure
+	// Estimate is the most-common-value estimate, bits per byte (SP 800-90B
+	// §6.3.1): an upper bound to hold the claim against, not an assessment.
+	Estimate   float64 `json:"estimate"`
+	LongestRun int     `json:"longest_run"`
+	RCTCutoff  int     `json:"rct_cutoff"`
+	APTCutoff  int     `json:"apt_cutoff"`
+	Passed     bool    `json:"passed"`
+	Failure    string  `json:"failure,omitempty"`
+}

@@ -1,0 +1,153 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+
+	"headgate/hostd/config"
+	"headgate/hostd/events"
+)
+
+// Fake is a Daemon for tests: what it shows is what it was given, and guests
+// come and go in it.
+type Fake struct {
+	mu        sync.Mutex
+	Snapshot  Status
+	Test      SourceTest
+	ReloadErr error
+	Stall     bool // captures give half and wait for ctx
+	log       *events.Log
+}
+
+// NewFake makes a Fake with an event log that is written nowhere.
+func NewFake(s Status) *Fake {
+	return &Fake{Snapshot: s, log: events.New(slog.New(slog.DiscardHandler))}
+}
+
+// Status gives a copy of the snapshot.
+func (f *Fake) Status() Status {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.Snapshot
+	s.Guests = slices.Clone(s.Guests)
+	return s
+}
+
+func (f *Fake) find(name string) int {
+	return slices.IndexFunc(f.Snapshot.Guests, func(g GuestStatus) bool { return g.Name == name })
+}
+
+// AddGuest checks a guest as the daemon does and puts it in the snapshot.
+func (f *Fake) AddGuest(spec GuestSpec) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.find(spec.Name) >= 0 {
+		return fmt.Errorf("guest %w", ErrExists)
+	}
+	c := config.Default()
+	if err := c.CheckGuest(spec.Guest); err != nil {
+		return err
+	}
+	class, _ := c.Class(spec.Class)
+	l := spec.Under(class)
+	g := GuestStatus{Name: spec.Name, Class: spec.Class, Quality: l.Quality, Rate: l.Rate, Burst: l.Burst,
+		Weight: l.Weight, Origin: OriginAPI, Transient: spec.Transient}
+	for _, p := range spec.Pipes {
+		g.Pipes = append(g.Pipes, PipeStatus{Kind: p.Kind, Path: p.Path})
+	}
+	f.Snapshot.Guests = append(f.Snapshot.Guests, g)
+	slices.SortFunc(f.Snapshot.Guests, func(a, b GuestStatus) int { return strings.Compare(a.Name, b.Name) })
+	f.log.Add(events.Event{Kind: "guest_added", Subject: spec.Name, Message: "guest added"})
+	return nil
+}
+
+// RemoveGuest takes a guest out of the snapshot.
+func (f *Fake) RemoveGuest(name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i := f.find(name)
+	if i < 0 {
+		return fmt.Errorf("guest %w", ErrNotFound)
+	}
+	f.Snapshot.Guests = slices.Delete(f.Snapshot.Guests, i, i+1)
+	return nil
+}
+
+// SetGuest changes a guest in the snapshot.
+func (f *Fake) SetGuest(name string, p GuestPatch) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i := f.find(name)
+	if i < 0 {
+		return fmt.Errorf("guest %w", ErrNotFound)
+	}
+	set(&f.Snapshot.Guests[i].Class, p.Class)
+	set(&f.Snapshot.Guests[i].Rate, p.Rate)
+	set(&f.Snapshot.Guests[i].Burst, p.Burst)
+	set(&f.Snapshot.Guests[i].Weight, p.Weight)
+	return nil
+}
+
+func set[T any](into, value *T) {
+	if value != nil {
+		*into = *value
+	}
+}
+
+// TestSource gives the verdict that the Fake was given.
+func (f *Fake) TestSource(_ context.Context, name string, n int) (SourceTest, error) {
+	if err := f.known(name); err != nil {
+		return SourceTest{}, err
+	}
+	t := f.Test
+	t.Name, t.Samples = name, n
+	return t, nil
+}
+
+// CaptureSource writes n bytes of a pattern.
+func (f *Fake) CaptureSource(ctx context.Context, name string, n int, w io.Writer) error {
+	if err := f.known(name); err != nil {
+		return err
+	}
+	give := n
+	if f.Stall {
+		give = n / 2
+	}
+	for done := 0; done < give; {
+		piece := make([]byte, min(give-done, 4096))
+		for i := range piece {
+			piece[i] = byte(done + i)
+		}
+		if _, err := w.Write(piece); err != nil {
+			return err
+		}
+		done += len(piece)
+	}
+	if f.Stall {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
+}
+
+func (f *Fake) known(name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.Snapshot.Sources {
+		if s.Name == name {
+			return nil
+		}
+	}
+	return fmt.Errorf("source %w", ErrNotFound)
+}
+
+// Reload gives the error that the Fake was given.
+func (f *Fake) Reload() error { return f.ReloadErr }
+
+// Events is the Fake's own log.
+func (f *Fake) Events() *events.Log { return f.log }

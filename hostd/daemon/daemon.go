@@ -1,0 +1,236 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"headgate/backends/reservoir"
+	"headgate/hostd/config"
+	"headgate/hostd/control"
+	"headgate/hostd/events"
+	"headgate/hostd/metrics"
+	"headgate/ratelimit"
+)
+
+// Options of a Daemon.
+type Options struct {
+	Version    string
+	ConfigPath string // read again by Reload; "" if there is no file
+	Level      *slog.LevelVar
+	Warnings   []string // of the process, that hold as long as it lives
+}
+
+// Daemon is hostd's state. Its methods may be called from many goroutines.
+type Daemon struct {
+	opt       Options
+	started   time.Time
+	log       *events.Log
+	waits     *metrics.Waits
+	reservoir *reservoir.Reservoir
+	scheduler *ratelimit.Scheduler
+	warnings  []string // that hold as long as the process lives
+
+	ctx context.Context // of the tasks that sources and guests run
+
+	mu      sync.Mutex
+	config  *config.Config
+	sources []*source
+	guests  map[string]*guest
+	unmet   []string // warnings that the next reload may mend
+}
+
+var _ control.Daemon = (*Daemon)(nil)
+
+// New prepares a daemon. It opens nothing but the reservoir's memory.
+func New(cfg *config.Config, log *events.Log, opt Options) (*Daemon, error) {
+	d := &Daemon{
+		opt:      opt,
+		started:  time.Now(),
+		log:      log,
+		waits:    metrics.NewWaits(),
+		config:   cfg,
+		guests:   map[string]*guest{},
+		warnings: opt.Warnings,
+	}
+	var err error
+	d.reservoir, err = reservoir.New(reservoir.Config{
+		Size:       int(cfg.Reservoir.Size),
+		MinSources: cfg.Reservoir.MinSources,
+	})
+	if err != nil {
+		return nil, err
+	}
+	reserve := int(cfg.Reservoir.BootReserve)
+	d.scheduler = ratelimit.NewScheduler(d.reservoir, ratelimit.Options{
+		BootReserve: reserve,
+		// Half of what is there for all: a shortage that ends and begins again
+		// with every block would forget who has had what.
+		Plenty:      (d.reservoir.Cap() - reserve) / 2,
+		ObserveWait: d.waits.Observe,
+	})
+	d.reservoir.OnFill(d.scheduler.Wake)
+	return d, nil
+}
+
+// Run serves until ctx is done. ready is called when every socket that could be
+// made is there.
+func (d *Daemon) Run(ctx context.Context, ready func()) error {
+	tasks, ctx := errgroup.WithContext(ctx)
+	d.ctx = ctx
+	server := control.NewServer(d.config.Control, d, metrics.Handler(d.Status, d.waits))
+	if err := server.Listen(); err != nil {
+		return err
+	}
+	for _, w := range d.warnings {
+		d.warn("process", "", w)
+	}
+	if err := d.begin(); err != nil {
+		return errors.Join(err, d.end())
+	}
+	tasks.Go(func() error { return server.Run(ctx) })
+	tasks.Go(func() error { return watchdog(ctx, func() { d.Status() }) })
+	ready()
+	err := tasks.Wait()
+	tell("STOPPING=1")
+	return errors.Join(err, d.end())
+}
+
+// begin starts what the configuration and the state file ask for. What one
+// guest lacks does not keep the others from being served.
+func (d *Daemon) begin() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	kept, err := loadState(d.config.State)
+	if err != nil {
+		return err
+	}
+	d.setSources(d.config.Sources)
+	pipes := 0
+	for _, g := range d.config.Guests {
+		d.bring(control.GuestSpec{Guest: g}, control.OriginConfig)
+		pipes += len(g.Pipes)
+	}
+	for _, spec := range kept.Guests {
+		if err := d.admissible(spec.Guest); err != nil {
+			d.warn("guest_refused", spec.Name, "a guest kept from the last run is left out: "+err.Error())
+			continue
+		}
+		d.bring(spec, control.OriginAPI)
+		pipes += len(spec.Pipes)
+	}
+	if w := raiseDescriptors(pipes); w != "" {
+		d.warnings = append(d.warnings, w)
+		d.warn("process", "", w)
+	}
+	return nil
+}
+
+// end stops guests, then sources, then wipes the reservoir.
+func (d *Daemon) end() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, g := range d.guests {
+		g.close()
+		g.tap.Close()
+	}
+	d.guests = map[string]*guest{}
+	d.endSources()
+	return d.reservoir.Close()
+}
+
+// Events is the event log.
+func (d *Daemon) Events() *events.Log { return d.log }
+
+// Reload reads the configuration again and changes what changed in it. On an
+// error the old one stays in force.
+func (d *Daemon) Reload() error {
+	tellReloading()
+	defer tell("READY=1")
+	if d.opt.ConfigPath == "" {
+		return fmt.Errorf("%w: hostd runs without a configuration file; start it with --config FILE", control.ErrInvalid)
+	}
+	next, err := config.Load(d.opt.ConfigPath)
+	if err != nil {
+		d.event(slog.LevelError, "reload_failed", "", "the configuration is wrong, the old one stays: "+err.Error())
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.unmet = d.needsRestart(next)
+	for _, w := range d.unmet {
+		d.warn("reload", "", w)
+	}
+	if d.opt.Level != nil {
+		d.opt.Level.Set(next.Log.Level)
+	}
+	d.config = d.keepFixed(next)
+	d.setSources(next.Sources)
+	d.reloadGuests(next)
+	d.event(slog.LevelInfo, "reloaded", "", "configuration reloaded")
+	return nil
+}
+
+// needsRestart names what a running daemon cannot change.
+func (d *Daemon) needsRestart(next *config.Config) (warnings []string) {
+	old := d.config
+	for what, changed := range map[string]bool{
+		"control":    old.Control != next.Control,
+		"state":      old.State != next.State,
+		"reservoir":  old.Reservoir != next.Reservoir,
+		"health":     old.Health != next.Health,
+		"log.format": old.Log.Format != next.Log.Format,
+	} {
+		if changed {
+			warnings = append(warnings, fmt.Sprintf("the new %s takes effect when hostd is restarted", what))
+		}
+	}
+	return warnings
+}
+
+// keepFixed is next with what needsRestart names left as it is, so that it is
+// named again at the next reload.
+func (d *Daemon) keepFixed(next *config.Config) *config.Config {
+	c := *next
+	c.Control, c.State, c.Reservoir, c.Health = d.config.Control, d.config.State, d.config.Reservoir, d.config.Health
+	c.Log.Format = d.config.Log.Format
+	return &c
+}
+
+func (d *Daemon) event(level slog.Level, kind, subject, message string) {
+	d.log.Add(events.Event{Level: level, Kind: kind, Subject: subject, Message: message})
+}
+
+func (d *Daemon) warn(kind, subject, message string) { d.event(slog.LevelWarn, kind, subject, message) }
+
+// Status is a snapshot.
+func (d *Daemon) Status() control.Status {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	stats := d.reservoir.Stats()
+	s := control.Status{
+		Version: d.opt.Version,
+		PID:     os.Getpid(),
+		Started: d.started,
+		Config:  d.opt.ConfigPath,
+		Classes: d.config.Classes,
+		Reservoir: control.ReservoirStatus{
+			Level:            d.reservoir.Level(),
+			Capacity:         d.reservoir.Cap(),
+			BootReserve:      int(d.config.Reservoir.BootReserve),
+			MinSources:       d.config.Reservoir.MinSources,
+			ConditionedBytes: stats.Bytes,
+		},
+		Sources:  d.sourceStatus(),
+		Guests:   d.guestStatus(),
+		Warnings: append(append([]string{}, d.warnings...), d.unmet...),
+	}
+	s.Warnings = append(s.Warnings, supplyWarnings(s)...)
+	return s
+}

@@ -1,0 +1,8 @@
+// Package daemon is hostd's serve: it wires sources, reservoir, scheduler,
+// guests, control socket and service manager together, keeps them running, and
+// changes live only what a reload or a command changed.
+//
+// The way of a byte through it: a backends.Pump reads a source and tests it, the
+// reservoir conditions what passed, the scheduler grants it to a guest's tap, and
+// a kvm.Pipe carries it into the guest.
+package daemon

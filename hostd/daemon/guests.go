@@ -1,0 +1,241 @@
+package daemon
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"headgate/hostd/config"
+	"headgate/hostd/control"
+)
+
+// AddGuest brings a guest live. Unless it is transient it is kept over a
+// restart.
+func (d *Daemon) AddGuest(spec control.GuestSpec) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, there := d.guests[spec.Name]; there {
+		return fmt.Errorf("guest %q: %w: remove it first, or change it with hostd guest set", spec.Name, control.ErrExists)
+	}
+	if err := d.admissible(spec.Guest); err != nil {
+		return err
+	}
+	if w := raiseDescriptors(d.pipes() + len(spec.Pipes)); w != "" {
+		return fmt.Errorf("guest %q: %s", spec.Name, w)
+	}
+	g, err := d.makeGuest(spec, control.OriginAPI)
+	if err != nil {
+		return err
+	}
+	if err = g.open(); err == nil {
+		d.guests[spec.Name] = g
+		if err = d.keep(spec.Transient); err != nil {
+			delete(d.guests, spec.Name)
+		}
+	}
+	if err != nil {
+		g.close()
+		return fmt.Errorf("guest %q: %w", spec.Name, err)
+	}
+	g.start(d.ctx)
+	d.event(slog.LevelInfo, "guest_added", spec.Name, "guest added")
+	return nil
+}
+
+// RemoveGuest ends a guest's pipes and forgets it. One of the configuration
+// file is back at the next start.
+func (d *Daemon) RemoveGuest(name string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	g, ok := d.guests[name]
+	if !ok {
+		return fmt.Errorf("guest %q: %w", name, control.ErrNotFound)
+	}
+	delete(d.guests, name)
+	if err := d.keep(g.spec.Transient || g.origin != control.OriginAPI); err != nil {
+		d.guests[name] = g
+		return err
+	}
+	d.drop(g, "guest removed")
+	return nil
+}
+
+// SetGuest changes a guest's class or limits live; it stays connected.
+func (d *Daemon) SetGuest(name string, patch control.GuestPatch) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	g, ok := d.guests[name]
+	if !ok {
+		return fmt.Errorf("guest %q: %w", name, control.ErrNotFound)
+	}
+	spec := g.spec
+	if patch.Class != nil {
+		spec.Class, spec.Rate, spec.Burst, spec.Weight = *patch.Class, 0, 0, 0
+	}
+	if patch.Rate != nil {
+		spec.Rate = *patch.Rate
+	}
+	if patch.Burst != nil {
+		spec.Burst = *patch.Burst
+	}
+	if patch.Weight != nil {
+		spec.Weight = *patch.Weight
+	}
+	if err := d.admissible(spec.Guest); err != nil {
+		return err
+	}
+	old := g.spec
+	g.spec = spec
+	if err := d.keep(g.spec.Transient || g.origin != control.OriginAPI); err != nil {
+		g.spec = old
+		return err
+	}
+	d.limit(g)
+	d.event(slog.LevelInfo, "guest_changed", name, "guest's class or limits changed")
+	return nil
+}
+
+// admissible checks a guest against the configuration and the other guests.
+func (d *Daemon) admissible(g config.Guest) error {
+	c := *d.config
+	c.Sources = nil
+	for _, s := range d.sources {
+		c.Sources = append(c.Sources, s.config)
+	}
+	c.Guests = nil
+	for _, other := range d.guests {
+		if other.spec.Name != g.Name {
+			c.Guests = append(c.Guests, other.spec.Guest)
+		}
+	}
+	return c.CheckGuest(g)
+}
+
+func (d *Daemon) makeGuest(spec control.GuestSpec, origin string) (*guest, error) {
+	class, ok := d.config.Class(spec.Class)
+	if !ok {
+		return nil, fmt.Errorf("guest %q: class %q: %w", spec.Name, spec.Class, control.ErrNotFound)
+	}
+	class = spec.Under(class)
+	return newGuest(spec, origin, class, d.scheduler.NewTap(limits(class)), d.log)
+}
+
+// bring starts a guest that the daemon is responsible for: a socket that cannot
+// be made is told and tried again.
+func (d *Daemon) bring(spec control.GuestSpec, origin string) {
+	g, err := d.makeGuest(spec, origin)
+	if err != nil {
+		d.event(slog.LevelError, "guest_refused", spec.Name, err.Error())
+		return
+	}
+	if err := g.open(); err != nil {
+		d.event(slog.LevelError, "pipe_failed", spec.Name, "will be tried again: "+err.Error())
+	}
+	g.entry = spec.Guest
+	d.guests[spec.Name] = g
+	g.start(d.ctx)
+}
+
+func (d *Daemon) drop(g *guest, message string) {
+	g.close()
+	g.tap.Close()
+	delete(d.guests, g.spec.Name)
+	d.event(slog.LevelInfo, "guest_removed", g.spec.Name, message)
+}
+
+// limit puts a guest under its class as it is now.
+func (d *Daemon) limit(g *guest) {
+	if class, ok := d.config.Class(g.spec.Class); ok {
+		g.class = g.spec.Under(class)
+		g.tap.SetLimits(limits(g.class))
+	}
+}
+
+// reloadGuests makes the guests of the configuration file those of next, which
+// is in force already. A guest whose sockets do not change stays connected, and
+// one whose entry did not change keeps what was set live.
+func (d *Daemon) reloadGuests(next *config.Config) {
+	want := map[string]config.Guest{}
+	for _, g := range next.Guests {
+		want[g.Name] = g
+	}
+	for name, g := range d.guests {
+		entry, wanted := want[name]
+		switch {
+		case g.origin == control.OriginAPI:
+			if wanted {
+				d.warn("guest_refused", name, "the configuration names a guest that was added live: that one stays; remove it and reload")
+				delete(want, name)
+			}
+			if _, known := next.Class(g.spec.Class); !known {
+				d.warn("guest_unclassed", name, fmt.Sprintf("its class %q is gone: it keeps the limits that it has", g.spec.Class))
+			}
+			d.limit(g)
+		case !wanted:
+			d.drop(g, "guest removed from the configuration")
+		case d.adopt(g, entry):
+			delete(want, name)
+		default:
+			d.drop(g, "guest's sockets change")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		d.bring(control.GuestSpec{Guest: want[name]}, control.OriginConfig)
+	}
+	if w := raiseDescriptors(d.pipes()); w != "" {
+		d.unmet = append(d.unmet, w)
+		d.warn("process", "", w)
+	}
+}
+
+// adopt puts a running guest under its entry in a new configuration. It reports
+// false, and changes nothing, if that takes other sockets.
+func (d *Daemon) adopt(g *guest, entry config.Guest) bool {
+	spec := g.spec.Guest
+	class, known := d.config.Class(spec.Class)
+	if !known || !g.entry.Equal(entry) {
+		spec = entry
+		class, _ = d.config.Class(spec.Class) // the configuration was checked
+	}
+	class = spec.Under(class)
+	if class.SocketOwner != g.class.SocketOwner || class.SocketMode != g.class.SocketMode || !slices.Equal(spec.Pipes, g.spec.Pipes) {
+		return false
+	}
+	g.entry, g.spec.Guest = entry, spec
+	d.limit(g)
+	return true
+}
+
+func (d *Daemon) pipes() (n int) {
+	for _, g := range d.guests {
+		n += len(g.outlets)
+	}
+	return n
+}
+
+// keep writes the guests added live to the state file, unless the change was to
+// one that is not in it.
+func (d *Daemon) keep(notInIt bool) error {
+	if notInIt {
+		return nil
+	}
+	s := state{Version: stateVersion}
+	for _, g := range d.guests {
+		if g.origin == control.OriginAPI && !g.spec.Transient {
+			s.Guests = append(s.Guests, g.spec)
+		}
+	}
+	slices.SortFunc(s.Guests, func(a, b control.GuestSpec) int { return strings.Compare(a.Name, b.Name) })
+	return s.save(d.config.State)
+}
+
+// guestStatus is called with mu held.
+func (d *Daemon) guestStatus() []control.GuestStatus {
+	list := make([]control.GuestStatus, 0, len(d.guests))
+	for _, name := range slices.Sorted(maps.Keys(d.guests)) {
+		list = append(list, d.guests[name].status())
+	}
+	return list
+}

@@ -1,0 +1,77 @@
+package daemon
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// spareDescriptors is what hostd needs beside its guests': sources, the control
+// socket and its clients, the log.
+const spareDescriptors = 256
+
+// garbage is how far the heap may grow before it is collected, in percent of what
+// is live. Bytes on their way to guests allocate nothing, so that this costs no
+// time, and connected guests' memory is what it is.
+const garbage = 20
+
+// seal keeps the process's memory, through which every byte passes on its way
+// to a guest, out of core dumps and swap. What could not be done it returns as
+// warnings.
+func seal() (warnings []string) {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		warnings = append(warnings, fmt.Sprintf("core dumps are not off (%v): a crash may write random bytes to disk; set LimitCORE=0", err))
+	}
+	if err := lockMemory(); err != nil {
+		warnings = append(warnings, fmt.Sprintf("memory is not locked (%v): bytes on their way may be swapped; set LimitMEMLOCK=infinity, or turn swap off or encrypt it", err))
+	}
+	return warnings
+}
+
+// lockMemory locks what is, and what will be, faulted in. It does so only where
+// no limit can be hit: with MCL_FUTURE and a finite limit the runtime's own
+// reservations would fail, and the process with them.
+func lockMemory() error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit); err != nil {
+		return err
+	}
+	if limit.Cur != unix.RLIM_INFINITY && !mayLock() {
+		return fmt.Errorf("the limit on locked memory is %d bytes", limit.Cur)
+	}
+	return unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT)
+}
+
+// mayLock says whether the limit does not hold for this process
+// (capabilities(7), CAP_IPC_LOCK).
+func mayLock() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return false
+	}
+	return data[0].Effective&(1<<unix.CAP_IPC_LOCK) != 0
+}
+
+// raiseDescriptors raises the limit on open files to what so many pipes need,
+// each a socket and a client. The warning is empty if it is enough.
+func raiseDescriptors(pipes int) (warning string) {
+	need := uint64(2*pipes + spareDescriptors)
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Sprintf("the limit on open files is unknown: %v", err)
+	}
+	if limit.Cur >= need {
+		return ""
+	}
+	wanted := unix.Rlimit{Cur: need, Max: max(need, limit.Max)}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &wanted); err == nil {
+		return ""
+	}
+	wanted = unix.Rlimit{Cur: limit.Max, Max: limit.Max}
+	_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &wanted) // the warning says what is missing
+	if limit.Max >= need {
+		return ""
+	}
+	return fmt.Sprintf("at most %d files can be open, and %d pipes need %d: set LimitNOFILE=%d or ulimit -n", limit.Max, pipes, need, need)
+}

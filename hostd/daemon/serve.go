@@ -1,0 +1,89 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"headgate/hostd/config"
+	"headgate/hostd/events"
+)
+
+// Serve runs hostd with a configuration file, or with the embedded default if
+// path is empty, until SIGTERM, SIGINT or the end of ctx.
+func Serve(ctx context.Context, path, version string) error {
+	cfg := config.Default()
+	if path != "" {
+		var err error
+		if cfg, err = config.Load(path); err != nil {
+			return err
+		}
+	}
+	debug.SetGCPercent(garbage)
+	level := new(slog.LevelVar)
+	level.Set(cfg.Log.Level)
+	log := events.New(events.NewLogger(cfg.Log.Format, level))
+	defer write(log)()
+	d, err := New(cfg, log, Options{Version: version, ConfigPath: path, Level: level, Warnings: seal()})
+	if err != nil {
+		return err
+	}
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.Go(func() error { return signals(ctx, d) })
+	tasks.Go(func() error { return d.Run(ctx, d.ready) })
+	if err := tasks.Wait(); !errors.Is(err, errStopped) {
+		return err
+	}
+	return nil
+}
+
+// write writes the event log until the function that it returns is called, and
+// then all that is left.
+func write(log *events.Log) (flush func()) {
+	ctx, stop := context.WithCancel(context.Background())
+	var task sync.WaitGroup
+	task.Go(func() { _ = log.Run(ctx) })
+	return func() {
+		stop()
+		task.Wait()
+	}
+}
+
+// errStopped ends all tasks because a signal asked for it.
+var errStopped = errors.New("stopped")
+
+// signals is the task that waits for signals: SIGHUP reloads.
+func signals(ctx context.Context, d *Daemon) error {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP, syscall.SIGTERM, os.Interrupt)
+	defer signal.Stop(c)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case s := <-c:
+			if s != syscall.SIGHUP {
+				d.event(slog.LevelInfo, "stopping", "", fmt.Sprintf("stopping on %v", s))
+				return errStopped
+			}
+			_ = d.Reload() // it is in the event log, and the old configuration stays
+		}
+	}
+}
+
+// ready tells whoever started hostd that it serves, and says loudly what keeps
+// it from giving anything.
+func (d *Daemon) ready() {
+	tell("READY=1")
+	s := d.Status()
+	d.event(slog.LevelInfo, "serving", "", fmt.Sprintf("hostd %s is ready; guests: %d, sources: %d, control socket: %s",
+		s.Version, len(s.Guests), len(s.Sources), d.config.Control))
+}

@@ -1,0 +1,155 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"headgate/backends"
+	"headgate/hostd/config"
+	"headgate/hostd/control"
+	"headgate/hostd/events"
+)
+
+// source is one noise source with the task that reads it.
+type source struct {
+	config config.Source
+	pump   *backends.Pump
+	stop   context.CancelFunc
+	task   sync.WaitGroup
+}
+
+// levels of the events that a source tells; all others are information.
+var levels = map[string]slog.Level{
+	backends.StartupFailed: slog.LevelError,
+	backends.SourceFailed:  slog.LevelError,
+	backends.SourceLost:    slog.LevelWarn,
+	backends.SourceMissing: slog.LevelWarn,
+	backends.CreditChanged: slog.LevelWarn,
+}
+
+var messages = map[string]string{
+	backends.StartupPassed: "start-up health test passed",
+	backends.StartupFailed: "start-up health test failed: nothing of the source is used",
+	backends.SourceUp:      "source is up",
+	backends.SourceFailed:  "health test failed: the source is stopped until it passes a new start-up test",
+	backends.SourceLost:    "source lost, will be tried again",
+	backends.SourceMissing: "source is missing, will be tried again",
+	backends.CreditChanged: "the source's min-entropy changed",
+}
+
+// discover is what the host has, as a configuration would name it.
+func discover() (found []config.Source) {
+	for _, c := range backends.Discover() {
+		found = append(found, config.Source(c))
+	}
+	if len(found) == 0 {
+		// It may come later: a module loaded, a device plugged in.
+		found = append(found, config.Source{Name: "hwrng", Type: "hwrng", Path: "/dev/hwrng"})
+	}
+	return found
+}
+
+// setSources makes the sources those of a configuration, or those that are
+// found if it names none: it stops what is no longer wanted and starts what is new. A source
+// that did not change runs on.
+func (d *Daemon) setSources(want []config.Source) {
+	if len(want) == 0 {
+		want = discover()
+	}
+	d.sources = slices.DeleteFunc(d.sources, func(s *source) bool {
+		if slices.Contains(want, s.config) {
+			return false
+		}
+		s.close()
+		return true
+	})
+	for _, c := range want {
+		if !slices.ContainsFunc(d.sources, func(s *source) bool { return s.config == c }) {
+			d.startSource(c)
+		}
+	}
+}
+
+func (d *Daemon) startSource(c config.Source) {
+	src, err := backends.New(backends.Config(c))
+	if err != nil { // the configuration was checked: a mistake of ours
+		d.event(slog.LevelError, "source_refused", c.Name, err.Error())
+		return
+	}
+	ctx, cancel := context.WithCancel(d.ctx)
+	s := &source{config: c, stop: cancel}
+	s.pump = backends.NewPump(backends.Config(c), src, d.reservoir.Input(), backends.PumpOptions{
+		AlphaLog2: d.config.Health.AlphaLog2,
+		Event:     d.sourceEvent,
+	})
+	s.task.Go(func() { _ = s.pump.Run(ctx) }) // it ends with ctx alone
+	d.sources = append(d.sources, s)
+}
+
+// endSources stops all of them.
+func (d *Daemon) endSources() {
+	for _, s := range d.sources {
+		s.close()
+	}
+	d.sources = nil
+}
+
+func (s *source) close() {
+	s.stop()
+	s.task.Wait()
+}
+
+func (d *Daemon) sourceEvent(e backends.Event) {
+	fields := map[string]string{}
+	if e.Test != "" {
+		fields["test"] = e.Test
+	}
+	if e.Detail != "" {
+		fields["detail"] = e.Detail
+	}
+	d.log.Add(events.Event{
+		Time: e.Time, Level: levels[e.Kind], Kind: e.Kind, Subject: e.Source,
+		Message: messages[e.Kind], Fields: fields,
+	})
+}
+
+// sourceStatus is called with mu held.
+func (d *Daemon) sourceStatus() []control.SourceStatus {
+	list := make([]control.SourceStatus, 0, len(d.sources))
+	for _, s := range d.sources {
+		list = append(list, s.pump.Status())
+	}
+	return list
+}
+
+// pump finds a source's pump.
+func (d *Daemon) pump(name string) (*backends.Pump, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range d.sources {
+		if s.config.Name == name {
+			return s.pump, nil
+		}
+	}
+	return nil, fmt.Errorf("source %q: %w", name, control.ErrNotFound)
+}
+
+// supplyWarnings says what keeps full taps from getting anything.
+func supplyWarnings(s control.Status) (warnings []string) {
+	up := 0
+	for _, src := range s.Sources {
+		if src.State == backends.Up {
+			up++
+		}
+	}
+	switch {
+	case up == 0:
+		warnings = append(warnings, "no source is up: guests get only what the reservoir still holds, then wait")
+	case up < s.Reservoir.MinSources:
+		warnings = append(warnings, fmt.Sprintf("%d of the %d sources that a block needs are up: guests wait", up, s.Reservoir.MinSources))
+	}
+	return warnings
+}

@@ -1,0 +1,118 @@
+package metrics
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"headgate/backends"
+	"headgate/hostd/control"
+)
+
+// Waits is the histogram of how long requests waited that were not granted at
+// once.
+type Waits struct{ histogram prometheus.Histogram }
+
+// NewWaits returns an empty histogram, from 1 ms to about a minute.
+func NewWaits() *Waits {
+	return &Waits{prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "headgate_guest_wait_seconds",
+		Help:    "How long requests waited that were not granted at once.",
+		Buckets: prometheus.ExponentialBuckets(0.001, 2, 17),
+	})}
+}
+
+// Observe takes one wait.
+func (w *Waits) Observe(d time.Duration) { w.histogram.Observe(d.Seconds()) }
+
+// Handler answers scrapes with what status says at that moment.
+func Handler(status func() control.Status, waits *Waits) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collector{status}, waits.histogram,
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
+
+// collector turns a status into metrics.
+type collector struct{ status func() control.Status }
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("headgate_"+name, help, labels, nil)
+}
+
+var (
+	buildInfo = desc("build_info", "The version of hostd; always 1.", "version")
+
+	sourceUp       = desc("source_up", "1 if the source has passed its tests and gives entropy.", "source")
+	sourceRaw      = desc("source_raw_bytes_total", "Raw bytes read from the source.", "source")
+	sourceBits     = desc("source_entropy_bits_total", "Min-entropy credited to the source's bytes, in bits.", "source")
+	sourceFailures = desc("source_health_failures_total", "Failures of health tests (SP 800-90B §4.4).", "source", "test")
+	sourceStartups = desc("source_startup_tests_total", "Start-up tests passed.", "source")
+
+	reservoirBytes       = desc("reservoir_bytes", "Conditioned full-entropy bytes held ready.")
+	reservoirCapacity    = desc("reservoir_capacity_bytes", "Conditioned bytes that can be held.")
+	reservoirConditioned = desc("reservoir_conditioned_bytes_total", "Bytes that were conditioned.")
+
+	guestBytes     = desc("guest_bytes_total", "Bytes given to the guest.", "guest", "quality")
+	guestRequests  = desc("guest_requests_total", "Requests of the guest.", "guest")
+	guestThrottled = desc("guest_throttled_seconds_total", "Time that the guest waited, for its own rate or for the supply.", "guest", "reason")
+	guestFirst     = desc("guest_first_bytes_seconds", "From the guest's last connect to its first 64 bytes.", "guest")
+	guestConnected = desc("guest_connected", "1 if the guest is connected to one of its pipes.", "guest")
+	guestRefused   = desc("guest_refused_total", "Clients that were turned away from the guest's pipes.", "guest")
+	guestErrors    = desc("guest_errors_total", "Connections closed because the guest's side broke the protocol or failed.", "guest")
+)
+
+// Describe sends nothing: the collector is unchecked, its guests come and go.
+func (c collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect reads one status.
+func (c collector) Collect(out chan<- prometheus.Metric) {
+	s := c.status()
+	counter := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	gauge(buildInfo, 1, s.Version)
+	gauge(reservoirBytes, float64(s.Reservoir.Level))
+	gauge(reservoirCapacity, float64(s.Reservoir.Capacity))
+	counter(reservoirConditioned, float64(s.Reservoir.ConditionedBytes))
+	for _, src := range s.Sources {
+		gauge(sourceUp, truth(src.State == backends.Up), src.Name)
+		counter(sourceRaw, float64(src.RawBytes), src.Name)
+		counter(sourceBits, float64(src.EntropyBits), src.Name)
+		counter(sourceStartups, float64(src.Startups), src.Name)
+		for test, n := range src.Failures {
+			counter(sourceFailures, float64(n), src.Name, test)
+		}
+	}
+	for _, g := range s.Guests {
+		connected, refused, errs := false, uint64(0), uint64(0)
+		for _, p := range g.Pipes {
+			connected = connected || p.Connected
+			refused, errs = refused+p.Refused, errs+p.Errors
+		}
+		counter(guestBytes, float64(g.Bytes), g.Name, g.Quality)
+		counter(guestRequests, float64(g.Requests), g.Name)
+		counter(guestThrottled, g.ThrottledRate, g.Name, "rate")
+		counter(guestThrottled, g.ThrottledSupply, g.Name, "supply")
+		if g.Seeded {
+			gauge(guestFirst, g.FirstBytes, g.Name)
+		}
+		gauge(guestConnected, truth(connected), g.Name)
+		counter(guestRefused, float64(refused), g.Name)
+		counter(guestErrors, float64(errs), g.Name)
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

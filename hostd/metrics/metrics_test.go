@@ -1,0 +1,60 @@
+package metrics
+
+import (
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"headgate/backends"
+	"headgate/hostd/control"
+)
+
+var snapshot = control.Status{
+	Version:   "v1.2.3",
+	Reservoir: control.ReservoirStatus{Level: 1024, Capacity: 65536, ConditionedBytes: 4096},
+	Sources: []control.SourceStatus{
+		{Name: "trng0", State: backends.Up, RawBytes: 4608, EntropyBits: 36864, Startups: 1, Failures: map[string]uint64{"rct": 0, "apt": 0, "mcv": 0}},
+		{Name: "stick", State: backends.Failed, RawBytes: 512, Failures: map[string]uint64{"rct": 2, "apt": 1, "mcv": 0}},
+	},
+	Guests: []control.GuestStatus{
+		{
+			Name: "web1", Quality: "full", Bytes: 640, Requests: 10, Seeded: true, FirstBytes: 0.002,
+			ThrottledRate: 1.5, ThrottledSupply: 0.25,
+			Pipes: []control.PipeStatus{{Connected: true, Refused: 1}, {Refused: 2, Errors: 3}},
+		},
+		{Name: "web2", Quality: "full"},
+	},
+}
+
+// The whole exposition, so that a name that tools rely on cannot change unseen.
+func TestExposition(t *testing.T) {
+	want, err := os.ReadFile("testdata/exposition.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := collector{func() control.Status { return snapshot }}
+	if err := testutil.CollectAndCompare(c, strings.NewReader(string(want))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestHandlerAddsTheWaits(t *testing.T) {
+	waits := NewWaits()
+	waits.Observe(3 * time.Millisecond)
+	w := httptest.NewRecorder()
+	Handler(func() control.Status { return snapshot }, waits).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	for _, want := range []string{
+		`headgate_guest_wait_seconds_bucket{le="0.004"} 1`,
+		`headgate_guest_wait_seconds_bucket{le="0.002"} 0`,
+		`headgate_guest_connected{guest="web1"} 1`,
+		"process_resident_memory_bytes",
+	} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("no %s in the exposition", want)
+		}
+	}
+}
