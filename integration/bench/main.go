@@ -1,0 +1,94 @@
+//go:build linux
+
+// Command bench puts a real hostd under load and prints what the README says of
+// it. It takes about six minutes.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+
+	"headgate/integration/load"
+	"headgate/integration/rig"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	programs, err := rig.BuildPrograms(ctx, dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range []func(context.Context, string) error{fairness, restarts, idle} {
+		if err := f(ctx, programs.Hostd); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const (
+	crowd  = 1000
+	supply = 20_000 // conditioned bytes a second
+)
+
+func fairness(ctx context.Context, hostd string) error {
+	for _, weights := range [][]int{{1}, {1, 2, 4}} {
+		fmt.Printf("\n%d greedy EGD clients, 64-byte requests, %d kB/s, weights %v, 60 s\n", crowd, supply/1000, weights)
+		s, err := load.Fairness{Clients: crowd, Weights: weights, Supply: supply, Newcomers: 200, Time: time.Minute}.Measure(ctx, hostd)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("  Jain's index, bytes for weight        %.5f\n", s.Jain)
+		for _, w := range weights {
+			fmt.Printf("  class of weight %d got of its share    %.4f\n", w, s.Classes[w])
+		}
+		fmt.Printf("  conditioned                           %d bytes\n", s.Conditioned)
+		fmt.Printf("  of those delivered                    %.4f\n", s.Delivered)
+		fmt.Printf("  one that reconnects all the time got  %.3f of its share\n", s.Restless)
+		fmt.Printf("  200 newcomers' first 32 bytes         median %v, 99th percentile %v, last %v\n",
+			s.Percentile(0.5).Round(time.Microsecond), s.Percentile(0.99).Round(time.Microsecond), s.Percentile(1).Round(time.Microsecond))
+	}
+	return nil
+}
+
+func restarts(ctx context.Context, hostd string) error {
+	for _, away := range []time.Duration{time.Second, 10 * time.Second} {
+		r, err := load.Restart{Guests: crowd, Supply: supply, Away: away}.Measure(ctx, hostd)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("\nkill -9 under %d blocked guests on %d kB/s, started again after %v\n", crowd, supply/1000, away)
+		fmt.Printf("  reads went on: first %v, median %v, last %v after the new daemon was ready\n",
+			r.First.Round(time.Millisecond), r.Median.Round(time.Millisecond), r.Last.Round(time.Millisecond))
+		fmt.Printf("  16-byte blocks delivered twice: %d of %d\n", r.Twice, r.Blocks)
+	}
+	return nil
+}
+
+func idle(ctx context.Context, hostd string) error {
+	c, err := load.Idle(ctx, hostd, 10_000, 20*time.Second)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\n%d idle guests, %d of them connected (as far as the limit on open files goes)\n", c.Guests, c.Connected)
+	fmt.Printf("  RSS a guest      %.1f KiB\n", float64(c.RSS)/1024)
+	fmt.Printf("  CPU over %v     %.3f%% of a core\n", c.Time, 100*c.CPU)
+	fmt.Printf("  ready after      %v\n", c.Start.Round(time.Millisecond))
+	return c.Unanswered
+}

@@ -1,0 +1,64 @@
+//go:build linux
+
+package integration
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"headgate/wire/egd"
+)
+
+// drain reads from an egd: pipe without pause, coming back when hostd does,
+// until the test ends.
+func drain(ctx context.Context, t *testing.T, socket string, seen *blocks) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	t.Cleanup(func() { cancel(); <-done })
+	go func() {
+		defer close(done)
+		stream := seen.stream("egd")
+		for ctx.Err() == nil {
+			if !drainOnce(ctx, socket, stream) {
+				_ = sleep(ctx, 50*time.Millisecond)
+			}
+		}
+	}()
+}
+
+func drainOnce(ctx context.Context, socket string, stream *stream) (connected bool) {
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	client := egd.NewClient(conn)
+	buf := make([]byte, 64)
+	for {
+		n, err := client.Read(buf)
+		stream.add(buf[:n])
+		if err != nil {
+			return true
+		}
+	}
+}
+
+func pause(ctx context.Context, t *testing.T, d time.Duration) {
+	t.Helper()
+	if err := sleep(ctx, d); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,198 @@
+//go:build linux
+
+package load
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"headgate/integration/rig"
+)
+
+// Fairness is what a crowd of greedy guests on one short supply is measured by.
+type Fairness struct {
+	Clients   int
+	Weights   []int         // of the classes, taken in turn
+	Supply    float64       // conditioned bytes a second
+	Newcomers int           // other guests, that come one after another meanwhile
+	Time      time.Duration // measured, after the reservoir is drained
+}
+
+// Shares is how a short supply was shared.
+type Shares struct {
+	Jain        float64         // index of what each got for its weight; 1: all the same
+	Classes     map[int]float64 // by weight: what the class got of what it was due
+	Conditioned uint64          // bytes, in the time measured
+	Delivered   float64         // of those
+	Restless    float64         // what a guest that reconnects all the time got of one greedy guest's share
+	Newcomers   []time.Duration // from connect to the first 32 bytes, in rising order
+}
+
+// Percentile of the newcomers' times.
+func (s Shares) Percentile(p float64) time.Duration {
+	if len(s.Newcomers) == 0 {
+		return 0
+	}
+	return s.Newcomers[int(math.Ceil(p*float64(len(s.Newcomers))))-1]
+}
+
+// Measure runs the crowd against a hostd.
+func (f Fairness) Measure(ctx context.Context, binary string) (s Shares, err error) {
+	dir, err := tempDir()
+	if err != nil {
+		return s, err
+	}
+	defer os.RemoveAll(dir)
+	noise, err := StartNoise(ctx, filepath.Join(dir, "noise"), f.Supply)
+	if err != nil {
+		return s, err
+	}
+	defer noise.Close()
+
+	var text strings.Builder
+	text.WriteString(noise.Source())
+	for _, w := range f.Weights {
+		fmt.Fprintf(&text, "[[class]]\nname = \"w%d\"\nrate = \"unlimited\"\nweight = %d\n", w, w)
+	}
+	guest := func(name string, weight int) *client {
+		c := &client{path: filepath.Join(dir, name)}
+		fmt.Fprintf(&text, "[[guest]]\nname = %q\nclass = \"w%d\"\npipes = [\"egd:%s\"]\n", name, weight, c.path)
+		return c
+	}
+	greedy := make([]*client, f.Clients)
+	for i := range greedy {
+		greedy[i] = guest(fmt.Sprintf("g%d", i), f.weight(i))
+	}
+	newcomers := make([]*client, f.Newcomers)
+	for i := range newcomers {
+		newcomers[i] = guest(fmt.Sprintf("n%d", i), f.Weights[0])
+	}
+	restless := guest("restless", f.Weights[0])
+
+	hostd, err := rig.NewDaemon(dir, binary, text.String())
+	if err != nil {
+		return s, err
+	}
+	if err := hostd.Start(ctx); err != nil {
+		return s, err
+	}
+	defer hostd.Close()
+	crowd := newCrowd(ctx)
+	defer crowd.end()
+	for _, c := range append(slices.Clone(greedy), restless) {
+		work := c.greedy
+		if c == restless {
+			work = c.restless
+		}
+		crowd.run(work)
+	}
+	if err := drained(ctx, crowd, hostd); err != nil {
+		return s, err
+	}
+
+	everybody := slices.Concat(greedy, newcomers, []*client{restless})
+	before, conditioned, err := snapshot(ctx, hostd, everybody)
+	if err != nil {
+		return s, err
+	}
+	if s.Newcomers, err = f.measureNewcomers(crowd, newcomers); err != nil {
+		return s, err
+	}
+	after, conditionedAfter, err := snapshot(ctx, hostd, everybody)
+	if err != nil {
+		return s, err
+	}
+	got := make([]float64, len(everybody))
+	var all float64
+	for i := range got {
+		got[i] = float64(after[i] - before[i])
+		all += got[i]
+	}
+	s.Conditioned = conditionedAfter - conditioned
+	s.Delivered = all / float64(s.Conditioned)
+	s.Jain, s.Classes = f.judge(got[:f.Clients])
+	s.Restless = got[len(got)-1] / perWeight(got[:f.Clients], f) / float64(f.Weights[0])
+	return s, nil
+}
+
+func (f Fairness) weight(i int) int { return f.Weights[i%len(f.Weights)] }
+
+// measureNewcomers spreads the newcomers over the time measured.
+func (f Fairness) measureNewcomers(crowd *crowd, newcomers []*client) ([]time.Duration, error) {
+	end := time.Now().Add(f.Time)
+	var times []time.Duration
+	for i, n := range newcomers {
+		if err := crowd.pause(time.Until(end) / time.Duration(len(newcomers)-i+1)); err != nil {
+			return nil, err
+		}
+		took, err := n.newcomer(crowd.ctx, 32)
+		if err != nil {
+			return nil, fmt.Errorf("newcomer %d: %w", i, err)
+		}
+		times = append(times, took)
+	}
+	slices.Sort(times)
+	return times, crowd.pause(time.Until(end))
+}
+
+// drained waits until only the boot reserve is left, and a moment longer.
+func drained(ctx context.Context, crowd *crowd, hostd *rig.Daemon) error {
+	for {
+		s, err := hostd.Status(ctx)
+		if err != nil {
+			return err
+		}
+		if s.Reservoir.ConditionedBytes > uint64(s.Reservoir.BootReserve) && s.Reservoir.Level <= s.Reservoir.BootReserve+256 {
+			return crowd.pause(2 * time.Second)
+		}
+		if err := crowd.pause(200 * time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+func snapshot(ctx context.Context, hostd *rig.Daemon, clients []*client) (got []uint64, conditioned uint64, err error) {
+	s, err := hostd.Status(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, c := range clients {
+		got = append(got, c.got.Load())
+	}
+	return got, s.Reservoir.ConditionedBytes, nil
+}
+
+func perWeight(got []float64, f Fairness) float64 {
+	var bytes, weights float64
+	for i, g := range got {
+		bytes += g
+		weights += float64(f.weight(i))
+	}
+	return bytes / weights
+}
+
+// judge computes Jain's index over what each got for its weight, and what each
+// class got of what it was due.
+func (f Fairness) judge(got []float64) (jain float64, classes map[int]float64) {
+	due := perWeight(got, f)
+	var sum, squares float64
+	classes, count := map[int]float64{}, map[int]float64{}
+	for i, g := range got {
+		w := f.weight(i)
+		x := g / float64(w)
+		sum += x
+		squares += x * x
+		classes[w] += g
+		count[w] += due * float64(w)
+	}
+	for w := range classes {
+		classes[w] /= count[w]
+	}
+	return sum * sum / (float64(len(got)) * squares), classes
+}

@@ -1,0 +1,166 @@
+//go:build linux
+
+package load
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"headgate/integration/rig"
+)
+
+// Cost is what connected guests cost that ask for nothing.
+type Cost struct {
+	Guests     int
+	Connected  int           // fewer than Guests where the limit on open files is too low
+	RSS        int           // bytes a guest, beyond an idle daemon with none
+	CPU        float64       // of a core, over Time
+	Time       time.Duration // measured
+	Start      time.Duration // from the daemon's start until it is ready
+	Unanswered error         // if a guest that asks after all that is not answered
+}
+
+// spareFiles are what a daemon needs beside its guests, at most.
+const spareFiles = 64
+
+// Idle starts a hostd with so many guests and leaves it alone.
+func Idle(ctx context.Context, binary string, guests int, d time.Duration) (c Cost, err error) {
+	dir, err := tempDir()
+	if err != nil {
+		return c, err
+	}
+	defer os.RemoveAll(dir)
+	empty, err := rssAlone(ctx, filepath.Join(dir, "empty"), binary)
+	if err != nil {
+		return c, err
+	}
+
+	var text strings.Builder
+	path := func(i int) string { return filepath.Join(dir, strconv.Itoa(i)) }
+	for i := range guests {
+		fmt.Fprintf(&text, "[[guest]]\nname = \"g%d\"\npipes = [\"egd:%s\"]\n", i, path(i))
+	}
+	hostd, err := rig.NewDaemon(dir, binary, text.String())
+	if err != nil {
+		return c, err
+	}
+	start := time.Now()
+	if err := hostd.Start(ctx); err != nil {
+		return c, err
+	}
+	defer hostd.Close()
+	c = Cost{Guests: guests, Start: time.Since(start), Time: d}
+	most, err := openFiles()
+	if err != nil {
+		return c, err
+	}
+	c.Connected = min(guests, most-guests-spareFiles)
+	var last net.Conn
+	for i := range c.Connected {
+		conn, err := dial(ctx, path(i))
+		if err != nil {
+			return c, err
+		}
+		defer conn.Close()
+		last = conn
+	}
+	wait(ctx, 3*time.Second) // the last of them are taken in, garbage is collected
+	full, err := rss(hostd.PID())
+	if err != nil {
+		return c, err
+	}
+	c.RSS = (full - empty) / guests
+	before, err := cpu(hostd.PID())
+	if err != nil {
+		return c, err
+	}
+	wait(ctx, d)
+	after, err := cpu(hostd.PID())
+	if err != nil {
+		return c, err
+	}
+	c.CPU = (after - before).Seconds() / d.Seconds()
+	c.Unanswered = new(client).ask(last, 1)
+	return c, ctx.Err()
+}
+
+// rssAlone is the resident memory of a daemon without guests.
+func rssAlone(ctx context.Context, dir, binary string) (int, error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return 0, err
+	}
+	hostd, err := rig.NewDaemon(dir, binary, "")
+	if err != nil {
+		return 0, err
+	}
+	if err := hostd.Start(ctx); err != nil {
+		return 0, err
+	}
+	defer hostd.Close()
+	wait(ctx, 2*time.Second)
+	return rss(hostd.PID())
+}
+
+// openFiles raises this process's limit on open files, and so its children's, as
+// far as it goes.
+func openFiles() (int, error) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, err
+	}
+	limit.Cur = limit.Max
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, err
+	}
+	return int(min(limit.Max, 1<<30)), nil
+}
+
+// rss is a process's resident memory in bytes (proc(5), VmRSS).
+func rss(pid int) (int, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := bytes.Cut(data, []byte("VmRSS:"))
+	fields := bytes.Fields(rest)
+	if len(fields) == 0 {
+		return 0, fmt.Errorf("process %d has no VmRSS", pid)
+	}
+	kib, err := strconv.Atoi(string(fields[0]))
+	return kib << 10, err
+}
+
+// cpu is the time that a process has used, user and system (proc(5), fields 14
+// and 15 of stat, in hundredths of a second on Linux for amd64 and arm64).
+func cpu(pid int) (time.Duration, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
+	var ticks int
+	for _, f := range fields[11:13] {
+		n, err := strconv.Atoi(string(f))
+		if err != nil {
+			return 0, err
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / 100, nil
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}

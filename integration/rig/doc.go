@@ -1,0 +1,15 @@
+//go:build linux
+
+// Package rig boots real Linux guests under QEMU and runs the real daemons
+// beside them, for the integration tests and the demonstration.
+//
+// What it promises: a guest is up within seconds on any x86-64 Linux machine
+// with the packages that Missing names, without KVM; everything it starts has a
+// time limit, writes its log to a file that an error quotes, and is gone with
+// the process that started it.
+//
+// The way of a boot: FindKernel finds Debian's cloud kernel, NewImage packs its
+// modules, guestinit and the programs under test into an initramfs, Boot starts
+// QEMU and waits for guestinit's first line; then the Guest's methods are
+// commands to guestinit (package job). StartHostd runs a daemon on the host.
+package rig

@@ -1,0 +1,88 @@
+//go:build linux
+
+package rig
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"headgate/integration/rig/job"
+)
+
+// QEMU is the emulator's program.
+const QEMU = "qemu-system-x86_64"
+
+// EntropyPort is the name of the virtio-serial port that hostd serves and
+// guestd reads.
+const EntropyPort = "org.headgate.entropy.0"
+
+// Config is one guest.
+type Config struct {
+	Name  string // for logs, errors and QEMU's -name
+	Image *Image
+	Dir   string // for the log and the control socket; short, a socket's path has 107 bytes
+
+	// RNG is the path of an EGD socket that a virtio-rng device draws from;
+	// "builtin" means QEMU's own generator instead, "" no virtio-rng at all.
+	RNG string
+	// Port is the path of a socket behind a port named EntropyPort, or "".
+	Port string
+
+	MemoryMiB int           // 256 if not given
+	Limit     time.Duration // of the guest's whole life; 2 minutes if not given
+}
+
+// RNGBuiltin is the RNG of a guest that needs no host daemon.
+const RNGBuiltin = "builtin"
+
+// args returns QEMU's command line. Software emulation only: /dev/kvm may exist
+// and yet be useless in a nested machine.
+func (c Config) args(control, console string) []string {
+	memory := c.MemoryMiB
+	if memory == 0 {
+		memory = 256
+	}
+	args := []string{
+		"-name", c.Name,
+		"-accel", "tcg,thread=multi", "-cpu", "max", "-m", fmt.Sprint(memory),
+		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-serial", "file:" + console,
+		"-kernel", c.Image.Kernel.Image, "-initrd", c.Image.Initrd,
+		"-append", c.cmdline(),
+		"-device", "virtio-serial-pci",
+		"-chardev", socket("rig", control),
+		"-device", "virtserialport,chardev=rig,name=" + job.PortName,
+	}
+	switch c.RNG {
+	case "":
+	case RNGBuiltin:
+		args = append(args, "-object", "rng-builtin,id=rng", "-device", "virtio-rng-pci,rng=rng")
+	default:
+		args = append(args,
+			"-chardev", socket("egd", c.RNG)+",reconnect=1",
+			"-object", "rng-egd,chardev=egd,id=rng",
+			"-device", "virtio-rng-pci,rng=rng")
+	}
+	if c.Port != "" {
+		args = append(args,
+			"-chardev", socket("entropy", c.Port)+",reconnect=1",
+			"-device", "virtserialport,chardev=entropy,name="+EntropyPort)
+	}
+	return args
+}
+
+func socket(id, path string) string {
+	// A comma in a path has to be doubled (qemu(1), -chardev).
+	return "socket,id=" + id + ",path=" + strings.ReplaceAll(path, ",", ",,")
+}
+
+// cmdline has nothing credited that the guest was not given by us, and lets
+// guestinit write as often as it likes into the kernel's log.
+func (c Config) cmdline() string {
+	return strings.Join([]string{
+		"console=ttyS0", "quiet", "panic=-1", "printk.devkmsg=on",
+		"random.trust_cpu=off", "random.trust_bootloader=off",
+		job.BootModules + "=" + strings.Join(c.Image.boot, ","),
+	}, " ")
+}

@@ -1,0 +1,142 @@
+//go:build linux
+
+package integration
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"headgate/hostd/control"
+	"headgate/integration/rig"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestSourceTurnsToZeros shows, with the real daemon and a source behind a
+// FIFO, that a source that turns to zeros is stopped, that nothing of it is
+// credited any more, and that it comes back by a new start-up test alone.
+func TestSourceTurnsToZeros(t *testing.T) {
+	const (
+		up     = "up"
+		failed = "failed"
+	)
+	ctx := within(t, 2*time.Minute)
+	dir := rig.Dir(t)
+	noise := newFIFO(ctx, t, filepath.Join(dir, "noise"))
+	// Somebody has to draw, or a full reservoir would stop the reading.
+	text, socket := guest("drawing", "open", "egd", dir)
+	hostd := rig.Hostd(t, programs(t).Hostd, dir, fmt.Sprintf(`
+[[source]]
+name = "noise"
+type = "file"
+path = %q
+min_entropy = 6.0
+`, noise.path)+rates+text)
+	drain(ctx, t, socket, newBlocks())
+
+	good := awaitStatus(ctx, t, hostd, "the source is up and credited", func(s control.Status) bool {
+		return s.Sources[0].State == up && s.Reservoir.ConditionedBytes > 4096
+	})
+	if n := good.Sources[0].Startups; n != 1 {
+		t.Errorf("%d start-up tests passed, want 1", n)
+	}
+
+	noise.zeros.Store(true)
+	stopped := awaitStatus(ctx, t, hostd, "the source is stopped", func(s control.Status) bool {
+		return s.Sources[0].State == failed
+	})
+	if n := failures(stopped); n == 0 {
+		t.Errorf("the source is stopped, but no failure was counted: %+v", stopped.Sources[0])
+	}
+	t.Logf("stopped: %s", stopped.Sources[0].Error)
+	pause(ctx, t, 1500*time.Millisecond)
+	later, err := hostd.Status(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if later.Sources[0].State == up {
+		t.Errorf("a source that gives zeros is up")
+	}
+	if before, now := stopped.Reservoir.ConditionedBytes, later.Reservoir.ConditionedBytes; now != before {
+		t.Errorf("%d bytes were conditioned of zeros", now-before)
+	}
+	if before, now := stopped.Sources[0].EntropyBits, later.Sources[0].EntropyBits; now != before {
+		t.Errorf("%v bits were credited for zeros", now-before)
+	}
+
+	noise.zeros.Store(false)
+	noise.empty(t)
+	back := awaitStatus(ctx, t, hostd, "the source is back", func(s control.Status) bool {
+		return s.Sources[0].State == up && s.Reservoir.ConditionedBytes > later.Reservoir.ConditionedBytes
+	})
+	if before, now := good.Sources[0].Startups, back.Sources[0].Startups; now != before+1 {
+		t.Errorf("%d start-up tests passed by now, want one more than %d", now, before)
+	}
+}
+
+func failures(s control.Status) (n uint64) {
+	for _, count := range s.Sources[0].Failures {
+		n += count
+	}
+	return n
+}
+
+// fifo is a noise source that can be turned to zeros.
+type fifo struct {
+	path  string
+	file  *os.File
+	zeros atomic.Bool
+}
+
+// newFIFO makes a FIFO and writes noise to it until the test ends, 64 kB/s, so
+// that what is in the FIFO when it turns is soon read.
+func newFIFO(ctx context.Context, t *testing.T, path string) *fifo {
+	t.Helper()
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// Both ways, so that opening does not wait for the reader and the reader
+	// never sees an end.
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fifo{path: path, file: file}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	t.Cleanup(func() { cancel(); file.Close(); <-done })
+	go func() {
+		defer close(done)
+		buf := make([]byte, 1280)
+		for sleep(ctx, 20*time.Millisecond) == nil {
+			clear(buf)
+			if !f.zeros.Load() {
+				_, _ = rand.Read(buf)
+			}
+			if _, err := file.Write(buf); err != nil {
+				return
+			}
+		}
+	}()
+	return f
+}
+
+// empty takes out what a stopped source has left standing, 64 KiB of zeros: the
+// daemon would need as many attempts as that has windows to get through it.
+func (f *fifo) empty(t *testing.T) {
+	t.Helper()
+	if err := f.file.SetReadDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, f.file); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("empty the FIFO: %v", err)
+	}
+}
