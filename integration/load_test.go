@@ -45,7 +45,7 @@ func TestKilledUnderBlockedGuests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("reads went on: first %v, median %v, last %v after the new daemon was ready", r.First, r.Median, r.Last)
+	t.Logf("reads went on: first %v, median %v, last %v after the new daemon was started", r.First, r.Median, r.Last)
 	if r.Twice > 0 {
 		t.Errorf("%d of %d blocks of 16 bytes were delivered twice", r.Twice, r.Blocks)
 	}

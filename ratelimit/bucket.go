@@ -73,7 +73,8 @@ func (b *Bucket) Wait(now time.Duration, n int) time.Duration {
 }
 
 // Set changes the limits. What was saved stays, up to the new burst; what is
-// owed stays owed.
+// owed stays owed. Where there was no limit, the new one begins with a full
+// bucket.
 func (b *Bucket) Set(now time.Duration, rate float64, burst int) {
 	if b.rate == 0 {
 		*b = NewBucket(now, rate, burst)

@@ -43,6 +43,7 @@ type flow struct {
 	phase  int64  // of a turn, in 2^-20
 	finish int64  // virtual time at which what it had is paid
 	epoch  uint64 // in which finish was counted
+	had    bool   // it has had something in that epoch
 
 	// While it waits:
 	n     int // bytes wanted, at most Quantum
@@ -74,12 +75,17 @@ func (o *order) begin() {
 func (f *flow) cost(n int) int64 { return int64(n) * scale / f.weight }
 
 // settle brings a flow into this epoch, and forgets what it left unused beyond
-// one turn.
-func (o *order) settle(f *flow) {
+// one turn. That turn is what pays the advance of a flow that is fresh when a
+// shortage begins: where all guests are, as when a host starts, nobody owes
+// anything after the first bytes, and no class has to be made up to for them.
+func (o *order) settle(f *flow, first bool) {
 	turn := f.cost(Quantum)
 	if f.epoch != o.epoch {
-		f.epoch = o.epoch
+		f.epoch, f.had = o.epoch, false
 		f.finish = o.began + turn*f.phase>>20
+		if first {
+			f.finish -= turn
+		}
 	}
 	if oldest := o.virtual - turn; f.finish-oldest < 0 {
 		f.finish = oldest
@@ -90,12 +96,12 @@ func (o *order) settle(f *flow) {
 // It gets no advance then: else one that reconnects all the time would always
 // be a turn ahead.
 func (o *order) indebted(f *flow) bool {
-	return f.epoch == o.epoch && f.finish-o.virtual > 0
+	return f.epoch == o.epoch && f.had && f.finish-o.virtual > 0
 }
 
 // join lets a flow wait for n bytes.
 func (o *order) join(f *flow, n int, first bool) {
-	o.settle(f)
+	o.settle(f, first)
 	o.joins++
 	f.n, f.seq, f.first = n, o.joins, first
 	heap.Push(&o.waiting, f)
@@ -115,17 +121,24 @@ func (o *order) leave(f *flow) { heap.Remove(&o.waiting, f.index) }
 // serve takes a waiting flow out that was given n bytes, and makes it pay.
 func (o *order) serve(f *flow, n int) {
 	o.leave(f)
-	if !f.first && f.finish-o.virtual > 0 {
-		o.virtual = f.finish
-	}
-	f.finish += f.cost(n)
+	o.pay(f, n, f.first)
 }
 
 // charge makes a flow pay for n bytes that it was given at once, without
 // waiting: nobody else waited, or it was fresh.
-func (o *order) charge(f *flow, n int) {
-	o.settle(f)
+func (o *order) charge(f *flow, n int, first bool) {
+	o.settle(f, first)
+	o.pay(f, n, first)
+}
+
+// pay moves virtual time to where the flow's bytes start, unless it went ahead of
+// others, and the flow's time to where they end.
+func (o *order) pay(f *flow, n int, first bool) {
+	if !first && f.finish-o.virtual > 0 {
+		o.virtual = f.finish
+	}
 	f.finish += f.cost(n)
+	f.had = true
 }
 
 // queue is a heap.Interface of waiting flows.

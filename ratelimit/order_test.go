@@ -17,7 +17,6 @@ type oracle struct {
 
 type oracleFlow struct {
 	finish *big.Rat
-	n      int
 	waits  bool
 	first  bool
 	came   int
@@ -27,11 +26,14 @@ func (o *oracle) turn(f *flow, n int) *big.Rat {
 	return new(big.Rat).Mul(big.NewRat(int64(n), 1), big.NewRat(scale, f.weight))
 }
 
-func (o *oracle) settle(f *flow) *oracleFlow {
+func (o *oracle) settle(f *flow, first bool) *oracleFlow {
 	turn := o.turn(f, Quantum)
 	of := o.flows[f]
 	if of == nil {
 		phase := new(big.Rat).Mul(turn, big.NewRat(f.phase, 1<<20))
+		if first {
+			phase.Sub(phase, turn)
+		}
 		of = &oracleFlow{finish: phase}
 		o.flows[f] = of
 	}
@@ -39,6 +41,13 @@ func (o *oracle) settle(f *flow) *oracleFlow {
 		of.finish = oldest
 	}
 	return of
+}
+
+func (o *oracle) pay(f *flow, of *oracleFlow, n int, first bool) {
+	if !first && of.finish.Cmp(o.virtual) > 0 {
+		o.virtual = new(big.Rat).Set(of.finish)
+	}
+	of.finish = new(big.Rat).Add(of.finish, o.turn(f, n))
 }
 
 func (o *oracle) next() *flow {
@@ -85,16 +94,16 @@ func TestOrderAgreesWithTheOracle(t *testing.T) {
 			case op == "join" && f.index < 0:
 				came++
 				first := rapid.IntRange(0, 9).Draw(t, "first") == 0
-				of := ref.settle(f)
-				of.n, of.waits, of.first, of.came = n, true, first, came
+				of := ref.settle(f, first)
+				of.waits, of.first, of.came = true, first, came
 				o.join(f, n, first)
 			case op == "leave" && f.index >= 0:
 				ref.flows[f].waits = false
 				o.leave(f)
 			case op == "charge" && f.index < 0:
-				of := ref.settle(f)
-				of.finish = new(big.Rat).Add(of.finish, ref.turn(f, n))
-				o.charge(f, n)
+				first := rapid.Bool().Draw(t, "first")
+				ref.pay(f, ref.settle(f, first), n, first)
+				o.charge(f, n, first)
 			case op == "serve":
 				got, want := o.next(), ref.next()
 				if got != want {
@@ -105,10 +114,7 @@ func TestOrderAgreesWithTheOracle(t *testing.T) {
 				}
 				of := ref.flows[got]
 				of.waits = false
-				if !of.first && of.finish.Cmp(ref.virtual) > 0 {
-					ref.virtual = new(big.Rat).Set(of.finish)
-				}
-				of.finish = new(big.Rat).Add(of.finish, ref.turn(got, got.n))
+				ref.pay(got, of, got.n, of.first)
 				o.serve(got, got.n)
 			}
 		}
@@ -232,6 +238,37 @@ func TestOrderSpreadsTheTurnsOfAClass(t *testing.T) {
 			if d := math.Abs(got[int64(w)]/want - 1); d > 0.01 {
 				t.Errorf("after %d: class of weight %d got %.4f of its share", skip, w, got[int64(w)]/want)
 			}
+		}
+	}
+}
+
+// Where a shortage begins with all guests fresh, as after a start, each has its
+// first bytes, and from then on each class its share.
+func TestAMassStartFavoursNoClass(t *testing.T) {
+	o := &order{}
+	o.begin()
+	classes := []int{1, 2, 4}
+	flows := make([]*flow, 999)
+	for i := range flows {
+		flows[i] = o.newFlow(classes[i%3])
+		o.join(flows[i], Quantum, true)
+	}
+	for range flows {
+		f := o.next()
+		o.serve(f, Quantum)
+		o.join(f, Quantum, false)
+	}
+	got := map[int64]float64{}
+	const n = 18_750
+	for range n {
+		f := o.next()
+		o.serve(f, Quantum)
+		o.join(f, Quantum, false)
+		got[f.weight]++
+	}
+	for _, w := range classes {
+		if share := got[int64(w)] / (float64(n) * float64(w) / 7); math.Abs(share-1) > 0.01 {
+			t.Errorf("class of weight %d got %.4f of its share", w, share)
 		}
 	}
 }

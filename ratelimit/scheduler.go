@@ -69,6 +69,14 @@ func (s *Scheduler) Waiting() (taps int, short bool) {
 	return len(s.order.waiting), s.short.Load()
 }
 
+func (s *Scheduler) newFlow(weight int) *flow {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.order.newFlow(weight)
+	f.ok = make(chan struct{}, 1)
+	return f
+}
+
 // grant takes up to len(p) bytes for f at once, if nobody has a better claim.
 func (s *Scheduler) grant(f *flow, p []byte, first bool) int {
 	keep := s.keep(first)
@@ -91,7 +99,7 @@ func (s *Scheduler) grant(f *flow, p []byte, first bool) int {
 	}
 	n := s.supply.Take(p, keep)
 	if s.short.Load() {
-		s.order.charge(f, n)
+		s.order.charge(f, n, first)
 		s.dispatch() // the shortage may be over
 	}
 	return n
@@ -112,18 +120,14 @@ func (s *Scheduler) wait(f *flow, p []byte, first bool) {
 	s.dispatch()
 }
 
-// cancel takes f out of the order and returns what it was given before that.
-func (s *Scheduler) cancel(f *flow) int {
+// leave takes f out of the order, if it waits, for good.
+func (s *Scheduler) leave(f *flow) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.index >= 0 {
 		s.order.leave(f)
 		s.dispatch() // the next may want less
-	} else {
-		<-f.ok
 	}
-	f.buf = nil
-	return f.got
 }
 
 // advance lets a fresh flow that waits already go first, if it owes nothing,
@@ -175,7 +179,7 @@ func (s *Scheduler) dispatch() {
 			return
 		}
 		s.order.serve(f, n)
-		f.got = n
+		f.buf, f.got = nil, n
 		f.ok <- struct{}{}
 	}
 }

@@ -5,7 +5,6 @@ import "time"
 // Stats is what a tap has given and how long its readers waited.
 type Stats struct {
 	Bytes           uint64        // ever given
-	Grants          uint64        // in how many pieces
 	RateThrottled   time.Duration // waited for the tap's own bucket
 	SupplyThrottled time.Duration // waited for the supply
 	Waiting         bool          // a reader waits now

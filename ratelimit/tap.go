@@ -1,7 +1,6 @@
 package ratelimit
 
 import (
-	"context"
 	"os"
 	"sync"
 	"time"
@@ -15,34 +14,32 @@ type Limits struct {
 }
 
 // Tap is one guest's metered outlet. It belongs to the guest, not to a
-// connection: what the guest has had and owes outlives its reconnects.
+// connection: what the guest has had and owes outlives its reconnects. All of a
+// guest's connections share it, its first 64 bytes too: they go to whichever of
+// them asks first.
 type Tap struct {
 	s      *Scheduler
-	flow   *flow
 	turn   chan struct{} // held by the one reader that waits; the others queue here
-	kick   chan struct{} // tells that reader that limits changed
+	kick   chan struct{} // tells that reader, if it waits for the bucket, to look again
 	closed chan struct{}
 
 	mu     sync.Mutex
 	bucket Bucket
+	wish   wish
 	busy   bool // a reader holds turn: nobody may overtake it
 	fresh  int  // bytes of the advance not yet given
 	timer  *time.Timer
 	stats  Stats
-	since  time.Duration // when the reader that waits began, for what
-	why    cause
+	since  time.Duration // when the reader that waits began
+	why    cause         // what it waits for
 	born   time.Duration // when the guest last became fresh
 }
 
 // NewTap returns a tap with a full bucket.
 func (s *Scheduler) NewTap(l Limits) *Tap {
-	s.mu.Lock()
-	f := s.order.newFlow(l.Weight)
-	s.mu.Unlock()
-	f.ok = make(chan struct{}, 1)
 	return &Tap{
 		s:      s,
-		flow:   f,
+		wish:   wish{flow: s.newFlow(l.Weight)},
 		turn:   make(chan struct{}, 1),
 		kick:   make(chan struct{}, 1),
 		closed: make(chan struct{}),
@@ -50,30 +47,39 @@ func (s *Scheduler) NewTap(l Limits) *Tap {
 	}
 }
 
-// TryRead gives what can be had now, at most len(p) bytes, and 0 rather than a
-// trickle: at least min(len(p), Quantum) or nothing. It never blocks.
+// TryRead gives what can be had now, at most len(p) bytes. It never blocks. While
+// the supply is short, one that gets nothing has its turn noted, and a later one
+// gets it: a reader that only tries has the same share as one that waits.
 func (t *Tap) TryRead(p []byte) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.busy {
+	if t.busy || len(p) == 0 || t.isClosed() {
 		return 0
 	}
-	return t.try(p)
+	n := t.try(p)
+	if n == 0 && !t.wish.made && t.s.short.Load() {
+		now := t.s.opt.Now()
+		if n = t.allowed(now, min(len(p), Quantum)); n > 0 {
+			t.want(now, n)
+			n = t.collect(p)
+		}
+	}
+	return n
 }
 
-// try takes from the bucket and the supply what both have now. The caller
-// holds mu.
+// try gives what was wished for, or takes from the bucket and the supply what both
+// have now: at least min(len(p), Quantum), or nothing, as long as the bucket and
+// not the advance decides. The caller holds mu.
 func (t *Tap) try(p []byte) int {
-	if len(p) == 0 || t.isClosed() {
-		return 0
+	if t.wish.made || t.wish.have > 0 {
+		return t.collect(p)
 	}
 	now := t.s.opt.Now()
-	first := t.fresh > 0
 	n := t.allowed(now, len(p))
 	if n == 0 {
 		return 0
 	}
-	got := t.s.grant(t.flow, p[:n], first)
+	got := t.s.grant(t.wish.flow, p[:n], t.fresh > 0)
 	if got > 0 {
 		t.bucket.Take(now, got)
 		t.given(now, got)
@@ -81,7 +87,8 @@ func (t *Tap) try(p []byte) int {
 	return got
 }
 
-// allowed is how many of n bytes the bucket, or the advance, lets through.
+// allowed is how many of n bytes the bucket, or the advance, lets through: no
+// trickle, at least min(n, Quantum) or 0.
 func (t *Tap) allowed(now time.Duration, n int) int {
 	if t.fresh > 0 {
 		return min(n, t.fresh)
@@ -95,13 +102,11 @@ func (t *Tap) allowed(now time.Duration, n int) int {
 	return n
 }
 
+// given notes that n bytes went to a reader.
 func (t *Tap) given(now time.Duration, n int) {
 	t.stats.Bytes += uint64(n)
-	t.stats.Grants++
-	if t.fresh > 0 {
-		t.fresh -= min(t.fresh, n)
-	}
-	if t.stats.fresh > 0 {
+	t.fresh -= min(t.fresh, n)
+	if t.stats.fresh > 0 && n > 0 {
 		t.stats.fresh -= min(t.stats.fresh, n)
 		if t.stats.fresh == 0 {
 			t.stats.Seeded = true
@@ -110,22 +115,28 @@ func (t *Tap) given(now time.Duration, n int) {
 	}
 }
 
-// Available is the number of bytes that TryRead could give now, at most burst
-// and at most what the supply holds for this tap.
+// Available is about the number of bytes that TryRead could give now.
 func (t *Tap) Available() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.busy || t.isClosed() {
 		return 0
 	}
+	if t.wish.made || t.wish.have > 0 {
+		return t.wish.have
+	}
 	level := t.s.supply.Level()
 	if t.fresh > 0 {
 		return min(t.fresh, level)
 	}
-	if _, short := t.s.Waiting(); short {
+	n := max(0, min(t.bucket.Level(t.s.opt.Now()), level-t.s.opt.BootReserve))
+	switch waiting, short := t.s.Waiting(); {
+	case waiting > 0:
 		return 0
+	case short:
+		return min(n, Quantum)
 	}
-	return max(0, min(t.bucket.Level(t.s.opt.Now()), level-t.s.opt.BootReserve))
+	return n
 }
 
 // Fresh tells the tap that its guest has had nothing yet: it has connected,
@@ -135,19 +146,20 @@ func (t *Tap) Fresh() {
 	t.mu.Lock()
 	now := t.s.opt.Now()
 	t.stats.Seeded, t.stats.fresh, t.born = false, Quantum, now
-	if t.bucket.Level(now) >= 0 && t.s.advance(t.flow) {
+	if t.bucket.Level(now) >= 0 && t.s.advance(t.wish.flow) {
 		t.fresh = Quantum
 	}
 	t.mu.Unlock()
 	t.wake()
 }
 
-// SetLimits changes the limits; a reader that waits is judged anew.
+// SetLimits changes the limits. A reader that waits for its bucket is judged anew;
+// one that waits for the supply keeps its place.
 func (t *Tap) SetLimits(l Limits) {
 	t.mu.Lock()
 	t.bucket.Set(t.s.opt.Now(), l.Rate, l.Burst)
 	t.mu.Unlock()
-	t.s.setWeight(t.flow, l.Weight)
+	t.s.setWeight(t.wish.flow, l.Weight)
 	t.wake()
 }
 
@@ -159,6 +171,8 @@ func (t *Tap) Close() error {
 		return os.ErrClosed
 	}
 	close(t.closed)
+	t.s.leave(t.wish.flow)
+	clear(t.wish.stash[:])
 	return nil
 }
 
@@ -176,113 +190,4 @@ func (t *Tap) wake() {
 	case t.kick <- struct{}{}:
 	default:
 	}
-}
-
-// Read is ReadContext without a context.
-func (t *Tap) Read(p []byte) (int, error) { return t.ReadContext(context.Background(), p) }
-
-// ReadContext blocks until at least min(len(p), Quantum) bytes are granted, and
-// returns how many were. It returns os.ErrClosed after Close, and ctx's error
-// when ctx is done; nothing is lost then. Several readers are served in the
-// order in which they came.
-func (t *Tap) ReadContext(ctx context.Context, p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	if n := t.TryRead(p); n > 0 {
-		return n, nil
-	}
-	select {
-	case t.turn <- struct{}{}:
-	case <-t.closed:
-		return 0, os.ErrClosed
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
-	began := t.s.opt.Now()
-	n, err := t.readInTurn(ctx, p)
-	<-t.turn
-	if n > 0 {
-		t.s.opt.ObserveWait(max(t.s.opt.Now()-began, 0))
-	}
-	return n, err
-}
-
-// readInTurn waits for the bucket, then for the supply.
-func (t *Tap) readInTurn(ctx context.Context, p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.busy = true
-	defer func() { t.busy = false }()
-	for {
-		if t.isClosed() {
-			return 0, os.ErrClosed
-		}
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		if n := t.try(p); n > 0 {
-			return n, nil
-		}
-		now := t.s.opt.Now()
-		n := t.allowed(now, min(len(p), Quantum))
-		if n == 0 {
-			t.waitForBucket(ctx, t.bucket.Wait(now, min(len(p), Quantum)))
-			continue
-		}
-		if n, err := t.waitForSupply(ctx, p[:n]); n > 0 || err != nil {
-			return n, err
-		}
-	}
-}
-
-// waitForBucket returns after d, or earlier when something changed. It gives mu
-// up while it waits.
-func (t *Tap) waitForBucket(ctx context.Context, d time.Duration) {
-	if t.timer == nil {
-		t.timer = time.NewTimer(d)
-	} else {
-		t.timer.Reset(d)
-	}
-	t.begin(causeRate)
-	t.mu.Unlock()
-	select {
-	case <-t.timer.C:
-	case <-t.kick:
-	case <-t.closed:
-	case <-ctx.Done():
-	}
-	t.timer.Stop()
-	t.mu.Lock()
-	t.end()
-}
-
-// waitForSupply waits for the order's grant. It gives mu up while it waits.
-func (t *Tap) waitForSupply(ctx context.Context, p []byte) (int, error) {
-	now := t.s.opt.Now()
-	t.bucket.Take(now, len(p))
-	t.begin(causeSupply)
-	t.s.wait(t.flow, p, t.fresh > 0)
-	t.mu.Unlock()
-	var n int
-	var err error
-	select {
-	case <-t.flow.ok:
-		n = t.flow.got
-	case <-t.closed:
-		err = os.ErrClosed
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	if err != nil {
-		n = t.s.cancel(t.flow)
-		if n > 0 {
-			err = nil // it was given in the same moment: not to be lost
-		}
-	}
-	t.mu.Lock()
-	t.end()
-	t.bucket.Put(len(p) - n)
-	t.given(t.s.opt.Now(), n)
-	return n, err
 }

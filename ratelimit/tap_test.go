@@ -174,23 +174,26 @@ func TestReconnectingGainsNothing(t *testing.T) {
 }
 
 func TestARestoredGuestThatWaitsIsMovedAhead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		supply, s := setup(0, Options{})
-		first, second := s.NewTap(one), s.NewTap(one)
-		order := make(chan string, 2)
-		go func() { _, _ = first.Read(make([]byte, 64)); order <- "first" }()
-		synctest.Wait()
-		go func() { _, _ = second.Read(make([]byte, 64)); order <- "second" }()
-		synctest.Wait()
-		second.Fresh()
-		supply.add(64)
-		synctest.Wait()
-		if who := <-order; who != "second" {
-			t.Fatal("the restored guest was not served first")
-		}
-		supply.add(64)
-		<-order
-	})
+	for restored := range 3 { // whichever it is, wherever its phase has put it
+		synctest.Test(t, func(t *testing.T) {
+			supply, s := setup(0, Options{})
+			served := make(chan int, 3)
+			taps := make([]*Tap, 3)
+			for i := range taps {
+				taps[i] = s.NewTap(one)
+				go func() { _, _ = taps[i].Read(make([]byte, 64)); served <- i }()
+				synctest.Wait()
+			}
+			taps[restored].Fresh()
+			supply.add(64)
+			if who := <-served; who != restored {
+				t.Errorf("guest %d was served before the restored guest %d", who, restored)
+			}
+			supply.add(128)
+			<-served
+			<-served
+		})
+	}
 }
 
 func TestSetLimitsReachesAReaderThatWaits(t *testing.T) {
@@ -359,4 +362,97 @@ func TestTheWayOfAByteAllocatesNothing(t *testing.T) {
 	}
 	close(asked)
 	wg.Wait()
+}
+
+// A guest that never waited, because it asks for less than there is, has not run
+// up a debt when a greedy one comes.
+func TestAModestGuestKeepsItsShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		supply, s := setup(8192, Options{BootReserve: 8192, Plenty: 1 << 20})
+		modest := s.NewTap(Limits{Rate: 9000, Burst: 256, Weight: 1})
+		greedy := s.NewTap(one)
+		ctx, cancel := context.WithCancel(t.Context())
+		var readers sync.WaitGroup
+		drink := func(tap *Tap, got *atomic.Int64) {
+			readers.Go(func() {
+				for p := make([]byte, 64); ; {
+					n, err := tap.ReadContext(ctx, p)
+					if err != nil {
+						return
+					}
+					got.Add(int64(n))
+				}
+			})
+		}
+		flow := func(d time.Duration) { // 20 kB/s
+			for range d / (3200 * time.Microsecond) {
+				time.Sleep(3200 * time.Microsecond)
+				supply.add(64)
+			}
+		}
+		var a, b atomic.Int64
+		drink(modest, &a)
+		flow(20 * time.Second)
+		drink(greedy, &b)
+		a.Store(0)
+		flow(2 * time.Second)
+		if got := a.Load(); got < 17_500 {
+			t.Errorf("a guest that asks for 9,000 B/s of 20,000 got %d bytes in the first 2 s beside a greedy one (%d)", got, b.Load())
+		}
+		cancel()
+		readers.Wait()
+	})
+}
+
+// A reader that only tries has the same share as those that wait.
+func TestATryingReaderHasItsShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		supply, s := setup(0, Options{})
+		ctx, cancel := context.WithCancel(t.Context())
+		var readers sync.WaitGroup
+		for range 3 {
+			readers.Go(func() {
+				tap := s.NewTap(one)
+				for p := make([]byte, 64); ; {
+					if _, err := tap.ReadContext(ctx, p); err != nil {
+						return
+					}
+				}
+			})
+		}
+		synctest.Wait()
+		poller, got := s.NewTap(one), 0
+		for i := range 4000 {
+			supply.add(64)
+			synctest.Wait()
+			var buf [64]byte
+			got += poller.TryRead(buf[:1+i%64]) // what is left of a turn is not lost
+		}
+		if share := float64(got) / (4000 * 64 / 4); share < 0.9 || share > 1.01 {
+			t.Errorf("one of four that only tries got %.2f of its share", share)
+		}
+		var buf [64]byte
+		poller.TryRead(buf[:])
+		poller.Close()
+		if poller.wish.stash != [64]byte{} {
+			t.Error("bytes are left in a closed tap")
+		}
+		cancel()
+		readers.Wait()
+	})
+}
+
+func TestAvailableIsWhatCanBeHad(t *testing.T) {
+	_, s := setup(64+4096, Options{BootReserve: 64, Plenty: 1 << 20})
+	tap := s.NewTap(one)
+	if n := tap.Available(); n != 4096 {
+		t.Errorf("in plenty %d, want 4096", n)
+	}
+	s.short.Store(true)
+	if n := tap.Available(); n != Quantum {
+		t.Errorf("in a shortage without anybody waiting %d, want %d", n, Quantum)
+	}
+	if n := tap.TryRead(make([]byte, 255)); n != Quantum {
+		t.Errorf("then got %d", n)
+	}
 }

@@ -74,7 +74,7 @@ func restarts(ctx context.Context, hostd string) error {
 			return err
 		}
 		fmt.Printf("\nkill -9 under %d blocked guests on %d kB/s, started again after %v\n", crowd, supply/1000, away)
-		fmt.Printf("  reads went on: first %v, median %v, last %v after the new daemon was ready\n",
+		fmt.Printf("  reads went on: first %v, median %v, last %v after the new daemon was started\n",
 			r.First.Round(time.Millisecond), r.Median.Round(time.Millisecond), r.Last.Round(time.Millisecond))
 		fmt.Printf("  16-byte blocks delivered twice: %d of %d\n", r.Twice, r.Blocks)
 	}

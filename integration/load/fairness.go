@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"headgate/hostd/control"
 	"headgate/integration/rig"
 )
 
@@ -73,7 +74,7 @@ func (f Fairness) Measure(ctx context.Context, binary string) (s Shares, err err
 	for i := range newcomers {
 		newcomers[i] = guest(fmt.Sprintf("n%d", i), f.Weights[0])
 	}
-	restless := guest("restless", f.Weights[0])
+	reconnecting := guest(restless, f.Weights[0])
 
 	hostd, err := rig.NewDaemon(dir, binary, text.String())
 	if err != nil {
@@ -85,9 +86,9 @@ func (f Fairness) Measure(ctx context.Context, binary string) (s Shares, err err
 	defer hostd.Close()
 	crowd := newCrowd(ctx)
 	defer crowd.end()
-	for _, c := range append(slices.Clone(greedy), restless) {
+	for _, c := range append(slices.Clone(greedy), reconnecting) {
 		work := c.greedy
-		if c == restless {
+		if c == reconnecting {
 			work = c.restless
 		}
 		crowd.run(work)
@@ -96,7 +97,7 @@ func (f Fairness) Measure(ctx context.Context, binary string) (s Shares, err err
 		return s, err
 	}
 
-	everybody := slices.Concat(greedy, newcomers, []*client{restless})
+	everybody := slices.Concat(greedy, newcomers, []*client{reconnecting})
 	before, conditioned, err := snapshot(ctx, hostd, everybody)
 	if err != nil {
 		return s, err
@@ -141,20 +142,37 @@ func (f Fairness) measureNewcomers(crowd *crowd, newcomers []*client) ([]time.Du
 	return times, crowd.pause(time.Until(end))
 }
 
-// drained waits until only the boot reserve is left, and a moment longer.
+// drained waits until every guest that is connected has had its first bytes and
+// only the boot reserve is left, which by then is full again.
 func drained(ctx context.Context, crowd *crowd, hostd *rig.Daemon) error {
 	for {
 		s, err := hostd.Status(ctx)
 		if err != nil {
 			return err
 		}
-		if s.Reservoir.ConditionedBytes > uint64(s.Reservoir.BootReserve) && s.Reservoir.Level <= s.Reservoir.BootReserve+256 {
-			return crowd.pause(2 * time.Second)
+		above := s.Reservoir.Level - s.Reservoir.BootReserve
+		if seeded(s) && above > -2*request && above < 16*request {
+			return crowd.pause(time.Second)
 		}
 		if err := crowd.pause(200 * time.Millisecond); err != nil {
 			return err
 		}
 	}
+}
+
+// restless is the name of the guest that reconnects all the time: it is never
+// seeded for long.
+const restless = "restless"
+
+func seeded(s control.Status) bool {
+	any := false
+	for _, g := range s.Guests {
+		if g.Name != restless && g.Pipes[0].Connected && !g.Seeded {
+			return false
+		}
+		any = any || g.Seeded
+	}
+	return any
 }
 
 func snapshot(ctx context.Context, hostd *rig.Daemon, clients []*client) (got []uint64, conditioned uint64, err error) {

@@ -27,7 +27,7 @@ type Restart struct {
 
 // Recovery is when the guests, all blocked in a read, went on.
 type Recovery struct {
-	First, Median, Last time.Duration // after the new daemon was ready
+	First, Median, Last time.Duration // after the new daemon was started
 	Blocks              int           // of 16 bytes, delivered in all
 	Twice               int           // of those, delivered before
 }
@@ -83,15 +83,15 @@ func (r Restart) Measure(ctx context.Context, binary string) (rec Recovery, err 
 		default:
 		}
 	}
+	started := time.Now()
 	if err := hostd.Start(ctx); err != nil {
 		return rec, err
 	}
-	ready := time.Now()
 	var times []time.Duration
 	for _, g := range guests {
 		select {
 		case at := <-g.last:
-			times = append(times, at.Sub(ready))
+			times = append(times, at.Sub(started))
 		case <-crowd.ctx.Done():
 			return rec, context.Cause(crowd.ctx)
 		}
