@@ -44,18 +44,21 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 	case "version":
 		allowed = ""
 	case "help":
-		name, args = "", []string{"--help"}
-	default:
+		name, args = strings.Join(args, " "), []string{"--help"}
+	}
+	text, known := helps[name]
+	if !known {
 		return say(stderr, usage, "unknown command "+name+": see guestd --help")
 	}
 	o := defaults()
 	if err := o.parse(args, allowed); err != nil {
-		return say(stderr, usage, strings.TrimSpace(name+" "+err.Error())+": see guestd --help")
+		see := strings.TrimSpace("guestd " + name)
+		return say(stderr, usage, strings.TrimSpace(name+" "+err.Error())+": see "+see+" --help")
 	}
 	var err error
 	switch {
 	case o.help:
-		_, _ = io.WriteString(stdout, help)
+		_, _ = io.WriteString(stdout, text)
 	case name == "version":
 		_, _ = io.WriteString(stdout, "guestd "+version+"\n")
 	case name == "status":

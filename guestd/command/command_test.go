@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,15 +27,16 @@ func TestExitStatusAndErrors(t *testing.T) {
 		out, err string // what stdout and stderr contain
 	}{
 		{"version", 0, "guestd v9\n", ""},
-		{"--help", 0, "Example", ""},
-		{"seed --help", 0, "guestd seed --timeout 2s", ""},
-		{"help", 0, "exit 0", ""},
+		{"help", 0, "guestd seed [flags]", ""},
+		{"help seed", 0, "guestd seed --timeout 2s", ""},
+		{"help sow", 2, "", "unknown command sow"},
+		{"help --json", 2, "", "unknown command --json"},
 		{"status --status " + record, 0, "running, pid", ""},
 		{"status --json --status=" + record, 0, `{"pid":`, ""},
 		{"status --status /nonexistent", 1, "", "has guestd run?"},
 		{"sow", 2, "", "unknown command sow"},
 		{"--timeout 5s", 2, "", `unknown argument "--timeout"`},
-		{"seed now", 2, "", `seed unknown argument "now"`},
+		{"seed now", 2, "", `seed unknown argument "now": see guestd seed --help`},
 		{"--interval", 2, "", "--interval needs a value"},
 		{"--interval 1ms", 2, "", "must be a duration from 1s to 24h"},
 		{"--bytes 31", 2, "", "must be from 32 to 4096"},
@@ -51,6 +53,35 @@ func TestExitStatusAndErrors(t *testing.T) {
 		}
 		if lines := strings.Count(errs.String(), "\n"); c.code == 0 && lines != 0 || c.code != 0 && lines != 1 {
 			t.Errorf("guestd %s: %d lines of error", c.args, lines)
+		}
+	}
+}
+
+// Every command has a help of its own, which begins with what it does, names the
+// flags that it takes and no other, and has an example that is not refused.
+func TestHelp(t *testing.T) {
+	all := strings.Fields("interval timeout bytes credit pipe status json")
+	for name, flags := range map[string]string{
+		"": "interval bytes credit pipe status", "seed": "timeout bytes credit pipe status", "status": "json status", "version": "",
+	} {
+		var out, errs bytes.Buffer
+		if code := Main(append(strings.Fields(name), "--help"), "v9", &out, &errs); code != 0 || errs.Len() > 0 {
+			t.Errorf("guestd %s --help: exit %d\n%s", name, code, &errs)
+		}
+		what, example, found := strings.Cut(out.String(), "\nExample")
+		if !strings.HasPrefix(what, strings.TrimSpace("guestd "+name)+" ") || !found {
+			t.Errorf("guestd %s --help: begins %.40q, example %q", name, what, example)
+		}
+		for _, flag := range all {
+			if strings.Contains(what, "\n  --"+flag+" ") != slices.Contains(strings.Fields(flags), flag) {
+				t.Errorf("guestd %s --help: --%s", name, flag)
+			}
+		}
+		_, line, _ := strings.Cut(example, "\n  guestd")
+		line, _, _ = strings.Cut(strings.TrimSpace(line), " && ")
+		o := defaults()
+		if args := strings.Fields(strings.TrimPrefix(line, name)); o.parse(args, flags) != nil {
+			t.Errorf("guestd %s --help: the example %q is refused", name, line)
 		}
 	}
 }

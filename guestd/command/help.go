@@ -2,18 +2,51 @@
 
 package command
 
-const help = `guestd feeds this guest's kernel with random bytes from its host.
+import "headgate/guestd/status"
 
-  guestd [flags]         for ever: at the start, at an interval, and at once
-                         whenever the host pushes
-  guestd seed [flags]    once: exit 0 when the kernel is reseeded, 1 if not
-  guestd status [--json] what was fed
+// helps has the help of every command; that of guestd itself is under "".
+var helps = map[string]string{
+	"": `guestd feeds this guest's kernel with random bytes from its host.
+
+  guestd [flags]           for ever: at the start, at an interval, and at once
+                           whenever the host pushes
+  guestd seed [flags]      once, and wait for it
+  guestd status [flags]    what was fed
   guestd version
+  guestd COMMAND --help    the command's flags, and an example
 
 Flags:
-  --interval 60s     between two requests (not seed)
-  --timeout 5s       how long seed waits
-  --bytes 64         of each request, 32 to 4096
+  --interval 60s     between two requests
+` + feeding + record + `
+Example:
+  guestd --interval 5m
+`,
+	"seed": `guestd seed feeds this guest's kernel once: exit 0 when the kernel's generator is
+ready and was reseeded with fresh bytes from the host, 1 if not in time.
+
+Flags:
+  --timeout 5s       how long to wait
+` + feeding + record + `
+Example, before keys are made:
+  guestd seed --timeout 2s && ssh-keygen -A
+`,
+	"status": `guestd status says what guestd fed, when and why, from the record that it keeps.
+
+Flags:
+  --json             the record as it is: one JSON object
+` + record + `
+Example:
+  guestd status --json
+`,
+	"version": `guestd version prints the version.
+
+Example:
+  guestd version
+`,
+}
+
+const (
+	feeding = `  --bytes 64         of each request, 32 to 4096
   --credit auto      what counts as entropy, of bytes that pass the health tests:
                      auto  as much as the host claims for them; for /dev/hwrng
                            the kernel's rng_quality, or 8 bits a byte if the
@@ -22,10 +55,6 @@ Flags:
                      full  8 bits a byte
                      1..8  so many bits a byte
   --pipe auto        port or hwrng, or with a device: port:PATH, hwrng:PATH
-  --status FILE      the record that status reads (/run/headgate/guestd.json)
-
-Example, first thing at boot:
-  guestd seed --timeout 2s
-Example, as a service:
-  guestd --interval 5m
 `
+	record = "  --status FILE      the record (" + status.Path + ")\n"
+)

@@ -67,17 +67,15 @@ func (f *Feeder) run(stop <-chan struct{}, deadline <-chan time.Time, once bool)
 	f.record = status.Record{PID: os.Getpid(), Version: f.Version, Credit: f.Credit.String(), Started: time.Now()}
 	defer f.closeAll()
 	f.reason = "start"
-	retry, stale := firstRetry, 0
+	stale := 0
+	wait, retry := firstRetry, firstRetry // after this turn and after the next, if they come to nothing
 	ask, next := time.NewTimer(0), time.NewTimer(0)
-	later := func() {
-		ask.Reset(retry)
-		retry = min(2*retry, f.Interval)
-	}
 	for {
 		select {
 		case <-ask.C:
+			wait, retry = retry, min(2*retry, f.Interval)
 			if f.openAll(stop); len(f.lines) == 0 {
-				later()
+				ask.Reset(wait)
 				continue
 			}
 			ask.Reset(f.Interval)
@@ -91,17 +89,24 @@ func (f *Feeder) run(stop <-chan struct{}, deadline <-chan time.Time, once bool)
 			}
 		case f.reason = <-f.Signs:
 			stale = staleInKernel
+			for _, l := range f.lines {
+				l.owed = 0 // it may have been answered to the one this is a clone of
+			}
 			ask.Reset(0)
 		case a := <-f.arrivals:
-			gathered, err := f.take(a)
-			if err != nil || once && gathered {
+			out, err := f.take(a)
+			if err != nil || once && out.Gathered {
 				return err
 			}
-			if gathered {
-				f.reason, f.asked, stale, retry = "interval", 0, 0, firstRetry
+			switch {
+			case out.Gathered:
+				f.reason, f.asked, stale, wait, retry = "interval", 0, 0, firstRetry, firstRetry
+			case out.Unready, a.batch.More:
+				f.ask(stale) // the next pipe, too
+				ask.Reset(wait)
 			}
 			if len(f.lines) == 0 {
-				later()
+				ask.Reset(wait)
 			}
 		case <-deadline:
 			return f.why()
@@ -111,12 +116,13 @@ func (f *Feeder) run(stop <-chan struct{}, deadline <-chan time.Time, once bool)
 	}
 }
 
-// ask asks the best pipe that was not asked yet and is not without a listener.
+// ask asks the best pipe that was not asked yet and is not without a listener. One
+// that owes an answer counts as asked.
 func (f *Feeder) ask(stale int) {
 	for f.asked < len(f.lines) {
 		l := f.lines[f.asked]
 		f.asked++
-		err := l.Ask(max(f.Bytes, l.intake.Probation), stale)
+		err := l.ask(max(f.Bytes, l.intake.Probation), stale, time.Now())
 		if err == nil {
 			return
 		}
@@ -124,47 +130,53 @@ func (f *Feeder) ask(stale int) {
 	}
 }
 
-// take takes what came on a line; gathered says that the kernel has fresh bytes.
-func (f *Feeder) take(a arrival) (gathered bool, err error) {
+// take takes what came on a line.
+func (f *Feeder) take(a arrival) (out Outcome, err error) {
 	if a.err != nil {
 		f.drop(a.on)
 		f.trouble(a.on.Kind(), a.on.Path()+": "+a.err.Error())
-		return false, nil
+		return out, nil
 	}
-	out, err := a.on.intake.Take(a.batch)
+	out, err = a.on.intake.Take(a.batch)
 	n, pushed := len(a.batch.Data), a.batch.Pushed
+	a.on.came(a.batch)
 	a.on.Wipe()
 	a.on.done <- struct{}{}
-	if err != nil {
-		return false, err
+	if err != nil || n == 0 {
+		return out, err
 	}
 	r := &f.record
 	r.Bytes += n
 	r.Bits += out.Bits
+	if pushed && f.reason == "interval" {
+		f.reason = "push"
+	}
 	reason := f.reason
-	if pushed && reason == "interval" {
-		reason = "push"
-	}
-	if n > 0 {
-		r.Pipe, r.Health = a.on.Path(), "passed"
-	}
+	r.Pipe, r.Health = a.on.Path(), "passed"
 	if out.Failed != nil {
 		r.Failures++
 		r.Health = out.Failed.Error()
 		reason += ", not credited: health"
 		f.Log(r.Pipe + ": " + r.Health + ": mixed without credit; if it happens again, test the host's source: hostd source test")
 	}
-	if out.Gathered {
+	switch {
+	case out.Gathered:
 		f.well(a.on.Kind())
 		f.seeded(reason, n, out.Bits)
+	case out.Unready:
+		f.trouble("", notEnough)
 	}
 	if out.Gathered || out.Failed != nil {
+		seeded := int64(0)
+		if !r.Reseeded.IsZero() {
+			seeded = r.Reseeded.UnixNano()
+		}
 		_ = a.on.Report(&feed.Report{ // nobody listens: then nobody misses it
-			Seeded: r.Reseeded.UnixNano(), Credited: uint64(r.Bits), Boot: f.Boot, Reason: reason, Version: f.Version,
+			Seeded: seeded, Credited: uint64(r.Bits), Boot: f.Boot, Reason: reason, Version: f.Version,
 		})
 	}
 	f.Changed(*r)
-	return out.Gathered, nil
+	return out, nil
 }
 
 func (f *Feeder) seeded(reason string, n, bits int) {

@@ -3,6 +3,7 @@
 package feeder
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"strings"
@@ -26,6 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fakePipe struct {
 	kind    pipe.Kind
 	answers bool // to what is asked
+	claim   int  // bits a byte of the answers, 8 if 0
 	away    bool
 	batches chan feed.Batch
 	broken  chan error
@@ -49,10 +51,17 @@ func (p *fakePipe) Ask(n, stale int) error {
 	p.mu.Unlock()
 	if p.answers {
 		b := fresh(random(n + stale))
-		b.Fresh, b.Bits = stale, 8*n
+		b.Fresh, b.Bits = stale, cmp.Or(p.claim, 8)*n
 		p.batches <- b
 	}
 	return nil
+}
+
+// requests returns how often it was asked.
+func (p *fakePipe) requests() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.asked)
 }
 
 func (p *fakePipe) Receive() (feed.Batch, error) {
@@ -244,7 +253,7 @@ func TestSeed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(newFake(pipe.PortKind, true))
 		if err := b.Seed(time.Second); err != nil || b.pool.bits != 512 || b.pool.reseeds != 1 {
-			t.Errorf("%v, pool %+v", err, b.pool)
+			t.Errorf("%v, pool %+v", err, &b.pool)
 		}
 		start := time.Now()
 		for name, c := range map[string]struct {

@@ -49,20 +49,28 @@ type Intake struct {
 type Outcome struct {
 	Bits     int   // credited
 	Gathered bool  // fresh bytes went in, enough of them, and the kernel reseeded
+	Unready  bool  // bytes went in, but the kernel has not been credited enough to be seeded
 	Failed   error // the health test that the batch failed
 }
 
 // Take mixes b, credits what may be credited and reseeds. Its error is that of
 // the kernel's pool.
 func (in *Intake) Take(b feed.Batch) (out Outcome, err error) {
-	if b.Epoch != in.epoch || b.Pushed {
+	if len(b.Data) == 0 {
+		return out, nil // garbage, or a part of a frame: it says nothing, not even an epoch
+	}
+	if b.Epoch != in.epoch || b.Pushed || b.More {
 		in.spill(&err)
 		in.epoch = b.Epoch
 	}
 	in.stamp(&err)
 	stale, fresh := b.Data[:b.Fresh], b.Data[b.Fresh:]
+	entropy := in.Credit.entropy(len(fresh), b.Bits)
+	if b.More { // a newer epoch may be queued behind all this
+		stale, fresh = b.Data, nil
+	}
 	bits := in.Credit.bits(len(fresh), b.Bits)
-	out.Failed = in.test(b.Data, in.Credit.entropy(len(fresh), b.Bits))
+	out.Failed = in.test(b.Data, entropy)
 	if out.Failed != nil {
 		in.spill(&err)
 	}
@@ -83,8 +91,8 @@ func (in *Intake) Take(b feed.Batch) (out Outcome, err error) {
 	if err == nil {
 		err = in.Pool.Reseed()
 	}
-	if errors.Is(err, kernelpool.ErrNotReady) {
-		err = nil // too little was credited yet; what was mixed counts at the first seed
+	if errors.Is(err, kernelpool.ErrNotReady) { // what was mixed counts at the first seed
+		out.Gathered, out.Unready, err = false, true, nil
 	}
 	return out, err
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
+	"sync/atomic"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -17,8 +18,8 @@ import (
 // fakePool is the kernel's pool, with a record of what was done to it.
 type fakePool struct {
 	mixed, bits, reseeds int
-	pieces               []int // sizes of the additions that were credited
-	seen                 map[byte]int
+	pieces               []int        // sizes of the additions that were credited
+	needs                atomic.Int64 // bits of credit before it can be reseeded
 	addErr, reseedErr    error
 }
 
@@ -29,12 +30,6 @@ func (p *fakePool) Add(data []byte, bits int) error {
 	if bits > 8*len(data) {
 		return errors.New("impossible credit")
 	}
-	if p.seen == nil {
-		p.seen = map[byte]int{}
-	}
-	for _, b := range data {
-		p.seen[b]++
-	}
 	p.mixed += len(data)
 	p.bits += bits
 	if bits > 0 {
@@ -44,6 +39,9 @@ func (p *fakePool) Add(data []byte, bits int) error {
 }
 
 func (p *fakePool) Reseed() error {
+	if p.bits < int(p.needs.Load()) {
+		return kernelpool.ErrNotReady
+	}
 	p.reseeds++
 	return p.reseedErr
 }
@@ -134,11 +132,57 @@ func TestHeldBytesLoseCreditWithTheirEpoch(t *testing.T) {
 	}
 }
 
+// While the pipe is not empty a newer epoch may be queued: all is mixed, also what
+// was held, nothing is credited, and the tests go on.
+func TestNoCreditWhileMoreIsQueued(t *testing.T) {
+	in, pool := newIntake("auto")
+	held := fresh(random(31))
+	if _, err := in.Take(held); err != nil {
+		t.Fatal(err)
+	}
+	monitor := in.monitor
+	more := fresh(random(100))
+	more.More = true
+	if out, err := in.Take(more); err != nil || out.Gathered || out.Bits != 0 || pool.bits != 0 || pool.mixed != 131+2*8 || pool.reseeds != 1 {
+		t.Errorf("more: %+v, %v, pool %+v", out, err, pool)
+	}
+	if in.monitor != monitor {
+		t.Error("the health tests began anew")
+	}
+	if out, err := in.Take(fresh(random(64))); err != nil || !out.Gathered || out.Bits != 512 {
+		t.Errorf("the rest: %+v, %v", out, err)
+	}
+}
+
+// A batch without a whole frame has no epoch: it takes no credit from what is held
+// and does not begin the health tests anew.
+func TestBatchWithoutDataIsNothing(t *testing.T) {
+	in, pool := newIntake("auto")
+	first, second := fresh(random(16)), fresh(random(16))
+	first.Epoch, second.Epoch = feed.Epoch{7}, feed.Epoch{7}
+	if _, err := in.Take(first); err != nil {
+		t.Fatal(err)
+	}
+	monitor, mixed := in.monitor, pool.mixed
+	for _, b := range []feed.Batch{{Read: 10}, {Read: feed.MaxDrain, More: true}} {
+		if out, err := in.Take(b); err != nil || out != (Outcome{}) || in.monitor != monitor || pool.mixed != mixed {
+			t.Errorf("%+v: %+v, %v, pool %+v", b, out, err, pool)
+		}
+	}
+	if out, err := in.Take(second); err != nil || out.Bits != 256 || !out.Gathered {
+		t.Errorf("%+v, %v", out, err)
+	}
+}
+
 func TestPoolErrors(t *testing.T) {
 	in, pool := newIntake("none")
 	pool.reseedErr = kernelpool.ErrNotReady
-	if out, err := in.Take(fresh(random(64))); err != nil || !out.Gathered {
+	if out, err := in.Take(fresh(random(64))); err != nil || out.Gathered || !out.Unready {
 		t.Errorf("not ready: %+v, %v", out, err)
+	}
+	pool.reseedErr = nil
+	if out, err := in.Take(fresh(random(64))); err != nil || !out.Gathered || out.Unready {
+		t.Errorf("ready: %+v, %v", out, err)
 	}
 	pool.addErr = kernelpool.ErrPermission
 	if out, err := in.Take(fresh(random(64))); !errors.Is(err, kernelpool.ErrPermission) || out.Bits != 0 {
@@ -155,10 +199,14 @@ func TestIntakeKeepsItsPromises(t *testing.T) {
 		var b feed.Batch
 		for range rapid.IntRange(1, 30).Draw(t, "batches") {
 			data := random(rapid.IntRange(0, 80).Draw(t, "size"))
+			if len(data) > 0 {
+				stamps += 8
+			}
 			if rapid.IntRange(0, 9).Draw(t, "bad") == 0 {
 				clear(data)
 			}
 			b = feed.Batch{Data: data, Fresh: rapid.IntRange(0, len(data)).Draw(t, "stale"), Epoch: feed.Epoch{rapid.Byte().Draw(t, "epoch") % 2}}
+			b.More = rapid.IntRange(0, 9).Draw(t, "more") == 0
 			b.Bits = rapid.IntRange(0, 8*(len(data)-b.Fresh)).Draw(t, "bits")
 			out, err := in.Take(b)
 			if err != nil {
@@ -167,7 +215,10 @@ func TestIntakeKeepsItsPromises(t *testing.T) {
 			if out.Failed != nil && out.Bits != 0 {
 				t.Fatalf("a failed batch was credited: %+v", out)
 			}
-			sent, claimed, stamps = sent+len(data), claimed+b.Bits, stamps+8
+			if b.More && out.Bits != 0 {
+				t.Fatalf("%d bits were credited before the pipe was empty", out.Bits)
+			}
+			sent, claimed = sent+len(data), claimed+b.Bits
 		}
 		if pool.mixed+in.n != sent+stamps || pool.bits > claimed {
 			t.Fatalf("%d mixed and %d held of %d; %d bits of %d", pool.mixed, in.n, sent+stamps, pool.bits, claimed)

@@ -14,6 +14,34 @@ type line struct {
 	pipe.Pipe
 	intake Intake
 	done   chan struct{} // the batch was taken
+
+	owed  int       // bytes that were asked for and have not come
+	since time.Time // when they were asked for
+}
+
+// patience is how long a request may stay unanswered before it counts as lost.
+// While the host's supply is dry requests only wait, and the answers to many would
+// drain it, when it is back, for nothing.
+const patience = 5 * time.Minute
+
+// ask asks, unless an answer is still to come.
+func (l *line) ask(n, stale int, now time.Time) error {
+	if l.owed > 0 && now.Sub(l.since) < patience {
+		return nil
+	}
+	err := l.Ask(n, stale)
+	if err == nil {
+		l.owed, l.since = n, now
+	}
+	return err
+}
+
+// came takes what arrived off what is owed. A push begins every connection, and
+// on a new one nothing is owed.
+func (l *line) came(b feed.Batch) {
+	if l.owed = max(l.owed-len(b.Data), 0); b.Pushed {
+		l.owed = 0
+	}
 }
 
 // arrival is what came on a line; err is the end of it.

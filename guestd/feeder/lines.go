@@ -35,6 +35,9 @@ func (f *Feeder) openAll(stop <-chan struct{}) {
 const noPipe = "this guest has no port named " + pipe.PortName + " and no driver behind /dev/hwrng: " +
 	"give it a virtio-serial port or a virtio-rng device, and load virtio_console or virtio_rng"
 
+const notEnough = "mixed, but not enough was credited: the kernel's generator is not ready: " +
+	"see what the host or rng_quality claims for the bytes, and --credit"
+
 // drop closes a line that ended; it is opened again at the next request.
 func (f *Feeder) drop(l *line) {
 	_ = l.Close()
@@ -75,6 +78,8 @@ func (f *Feeder) why() error {
 	switch {
 	case f.record.Failures > 0:
 		return errors.New(f.record.Pipe + ": " + f.record.Health + ": mixed without credit")
+	case f.problem[""] == notEnough:
+		return errors.New(f.record.Pipe + ": " + notEnough)
 	case f.record.Error != "":
 		return errors.New(f.record.Error)
 	case len(f.lines) > 0:

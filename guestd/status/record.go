@@ -15,8 +15,9 @@ import (
 	"time"
 )
 
-// Path is where guestd keeps its record.
-const Path = "/run/headgate/guestd.json"
+// Path is where guestd keeps its record: in a folder of its own, for a service is
+// given that one to write to and no other.
+const Path = "/run/guestd/guestd.json"
 
 // Record is one flat JSON object; an unknown key is skipped, an absent one leaves
 // its field zero.

@@ -90,8 +90,12 @@ func (c *conn) take(dec *feed.Decoder, end int) int {
 			c.reports.put(f.Report)
 		}
 	}
-	c.count.Skipped.Add(dec.Skipped - skipped)
-	c.count.BadCRC.Add(dec.BadCRC - bad)
+	skipped, bad = dec.Skipped-skipped, dec.BadCRC-bad
+	if skipped+bad > 0 {
+		c.count.Skipped.Add(skipped)
+		c.count.BadCRC.Add(bad)
+		c.count.Garbage.Add(1)
+	}
 	return copy(c.in[:], c.in[at:end])
 }
 

@@ -139,14 +139,15 @@ func TestDrainsWhileAGrantWaits(t *testing.T) {
 	s := &Server{Tap: tank, Count: new(Counters)}
 	g := connect(t, s)
 	first := g.next()
-	for range 2 * MaxOwed / feed.MaxData {
-		g.request(feed.MaxData)
+	const piece = 512
+	for range 2 * MaxOwed / piece {
+		g.request(piece)
 	}
 	garbage := bytes.Repeat([]byte("HGFD\x01\x04\x00\xff rubbish"), 100)
 	if _, err := g.rw.Write(garbage); err != nil {
 		t.Fatal(err)
 	}
-	g.request(feed.MaxData)
+	g.request(piece)
 	tank.Dry(t.Context(), 1)
 	s.Push()
 	tank.Pour(DefaultPush)
@@ -154,7 +155,7 @@ func TestDrainsWhileAGrantWaits(t *testing.T) {
 	if second.Type != feed.TypePush || second.Epoch == first.Epoch {
 		t.Fatalf("a waiting grant held up the push: %+v", second)
 	}
-	tank.Pour(MaxOwed)
+	tank.Pour(1 << 20) // the supply is back: no more is drawn than was accepted
 	for got := 0; got < MaxOwed; {
 		f := g.next()
 		if f.Type != feed.TypeGrant || f.Epoch != second.Epoch {
@@ -162,9 +163,43 @@ func TestDrainsWhileAGrantWaits(t *testing.T) {
 		}
 		got += len(f.Data)
 	}
+	_ = g.rw.Close()
+	_ = g.end()
+	if n := tank.Given(); n > 2*DefaultPush+4<<10 {
+		t.Errorf("a guest that kept asking drew %d bytes", n)
+	}
 	c := s.Count
-	if c.Requests.Load() != 16 || c.Refused.Load() != 17 || c.Skipped.Load() != uint64(len(garbage)) {
+	if c.Requests.Load() != MaxOwed/piece || c.Refused.Load() != MaxOwed/piece+1 || c.Skipped.Load() != uint64(len(garbage)) {
 		t.Errorf("%d taken, %d refused, %d skipped", c.Requests.Load(), c.Refused.Load(), c.Skipped.Load())
+	}
+}
+
+// A read with garbage in it is one event, however many bytes or frames were bad.
+func TestGarbageIsCountedOnceARead(t *testing.T) {
+	request, _ := feed.Append(nil, &feed.Frame{Type: feed.TypeRequest, N: 1})
+	broken := bytes.Clone(request)
+	broken[len(broken)-1] ^= 1
+	for name, c := range map[string]struct {
+		reads                    [][]byte
+		garbage, badCRC, skipped uint64
+	}{
+		"frames":                {reads: [][]byte{request, append(bytes.Clone(request), request...)}},
+		"a frame in two pieces": {reads: [][]byte{request[:9], request[9:]}},
+		"rubbish":               {reads: [][]byte{[]byte("rubbish, rubbish")}, garbage: 1, skipped: 16},
+		"rubbish and a frame":   {reads: [][]byte{append([]byte("rubbish"), request...), request}, garbage: 1, skipped: 7},
+		"two bad checksums":     {reads: [][]byte{append(bytes.Clone(broken), broken...)}, garbage: 1, badCRC: 2, skipped: 48},
+		"two reads":             {reads: [][]byte{broken, request, broken}, garbage: 2, badCRC: 2, skipped: 48},
+	} {
+		var count Counters
+		k := newConn(&Server{Tap: new(wiretest.Endless), Count: &count}, nil)
+		k.debt.closed = true // nothing is written
+		dec, kept := feed.Decoder{Accept: feed.ToHost}, 0
+		for _, p := range c.reads {
+			kept = k.take(&dec, kept+copy(k.in[kept:], p))
+		}
+		if count.Garbage.Load() != c.garbage || count.BadCRC.Load() != c.badCRC || count.Skipped.Load() != c.skipped {
+			t.Errorf("%s: %d garbage, %d bad, %d skipped", name, count.Garbage.Load(), count.BadCRC.Load(), count.Skipped.Load())
+		}
 	}
 }
 

@@ -16,8 +16,10 @@ const (
 	DefaultPush = 64
 
 	// MaxOwed bounds the bytes that one connection may have asked for and not
-	// got. A request that would exceed it is refused.
-	MaxOwed = 64 << 10
+	// got: the largest request. One that would exceed it is refused, so that a
+	// guest which asks again and again while nothing comes does not drain, when
+	// the supply is back, what it no longer needs.
+	MaxOwed = feed.MaxData
 )
 
 // Counters count over all connections of the servers that share them.
@@ -29,6 +31,7 @@ type Counters struct {
 	Reports  atomic.Uint64 // reports received
 	BadCRC   atomic.Uint64 // frames with a wrong checksum
 	Skipped  atomic.Uint64 // bytes that belonged to no frame
+	Garbage  atomic.Uint64 // reads in which bytes were skipped or a checksum was wrong
 }
 
 // Server feeds one guest. Set the fields before the first Serve.
