@@ -23,8 +23,8 @@ const (
 )
 
 const (
-	// clients is how many may be connected to one egd pipe at once. QEMU and a
-	// virtio-serial port are one client each.
+	// clients is how many may be connected to one egd pipe at once, if there is
+	// room. QEMU and a virtio-serial port are one client each.
 	clients = 1024
 	// sendBuffer bounds the bytes that a client has asked for and does not read,
 	// in bytes; the kernel doubles it (socket(7)).
@@ -62,6 +62,7 @@ type Options struct {
 	Kind   Kind
 	Socket Socket
 	Tap    Tap
+	Room   *Room       // for an egd pipe's clients; may be nil
 	Notify func(Event) // must not block
 }
 
@@ -71,8 +72,9 @@ type Stats struct {
 	Connections uint64
 	Requests    uint64
 	Bytes       uint64
-	Refused     uint64
-	Errors      uint64
+	Refused     uint64 // clients turned away
+	Errors      uint64 // connections closed for what came from them, and reads of garbage
+	Dropped     uint64 // what was asked for or offered and not taken: EGD's 03, requests beyond the bound
 }
 
 // Pipe is a socket, and the connections of one guest to it.
@@ -82,7 +84,7 @@ type Pipe struct {
 	protocol protocol
 
 	mu    sync.Mutex
-	conns map[*net.UnixConn]struct{}
+	conns map[*net.UnixConn]chan struct{} // closed when the connection is no longer served
 	tasks sync.WaitGroup
 
 	accepted, refused, broken atomic.Uint64
@@ -90,7 +92,7 @@ type Pipe struct {
 
 // Open makes the pipe's socket; Run serves it. An error says what to do.
 func Open(opt Options) (*Pipe, error) {
-	p := &Pipe{opt: opt, conns: map[*net.UnixConn]struct{}{}}
+	p := &Pipe{opt: opt, conns: map[*net.UnixConn]chan struct{}{}}
 	switch opt.Kind {
 	case QEMU:
 		p.protocol = newEGD(opt.Tap, pushed)

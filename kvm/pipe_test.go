@@ -33,6 +33,7 @@ type rig struct {
 	tap    *tap
 	path   string
 	events chan Event
+	room   Room
 }
 
 // run serves a pipe until the test ends.
@@ -43,11 +44,13 @@ func run(t *testing.T, kind Kind, level int) *rig {
 		path:   filepath.Join(t.TempDir(), "guest.sock"),
 		events: make(chan Event, 100),
 	}
+	r.room.Resize(1)
 	var err error
 	r.Pipe, err = Open(Options{
 		Kind:   kind,
 		Socket: Socket{Path: r.path, UID: -1, GID: -1, Mode: 0o660},
 		Tap:    r.tap,
+		Room:   &r.room,
 		Notify: func(e Event) { r.events <- e },
 	})
 	if err != nil {
@@ -185,6 +188,28 @@ func TestGarbageHarmsItsOwnConnectionAlone(t *testing.T) {
 	if s := r.Stats(); s.Errors != 1 {
 		t.Fatalf("%+v", s)
 	}
+}
+
+func TestClientsBeyondTheRoomAreTurnedAway(t *testing.T) {
+	r := run(t, EGD, 1<<16)
+	r.dial(t)
+	r.expect(t, Connected)
+	second := r.dial(t)
+	r.expect(t, Connected)
+	r.dial(t)
+	if e := r.expect(t, Refused); !errors.Is(e.Err, errMany) {
+		t.Fatal(e.Err)
+	}
+	second.Close()
+	r.expect(t, Disconnected)
+	for deadline := time.Now().Add(10 * time.Second); r.room.used.Load() != 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("the room is not given back")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	r.dial(t)
+	r.expect(t, Connected)
 }
 
 func TestAWaitingClientDoesNotKeepThePipe(t *testing.T) {

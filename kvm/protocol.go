@@ -46,7 +46,7 @@ func (p *egdProtocol) serve(ctx context.Context, conn *net.UnixConn) error {
 }
 
 func (p *egdProtocol) count(s *Stats) {
-	s.Requests, s.Bytes = p.counters.Requests.Load(), p.counters.BytesOut.Load()
+	s.Requests, s.Bytes, s.Dropped = p.counters.Requests.Load(), p.counters.BytesOut.Load(), p.counters.Pushed.Load()
 }
 
 // feedProtocol is spoken on port pipes.
@@ -71,6 +71,6 @@ func (p *feedProtocol) serve(ctx context.Context, conn *net.UnixConn) error {
 }
 
 func (p *feedProtocol) count(s *Stats) {
-	s.Requests, s.Bytes = p.counters.Requests.Load(), p.counters.BytesOut.Load()
-	s.Errors += p.counters.BadCRC.Load()
+	s.Requests, s.Bytes, s.Dropped = p.counters.Requests.Load(), p.counters.BytesOut.Load(), p.counters.Refused.Load()
+	s.Errors += p.counters.Garbage.Load()
 }

@@ -63,7 +63,7 @@ func (s Socket) listen() (*Listener, error) {
 		return nil, err
 	}
 	parent := filepath.Dir(s.Path)
-	if err := os.MkdirAll(parent, 0o755); err != nil {
+	if err := makeDirs(parent); err != nil {
 		return nil, err
 	}
 	// Its name at birth is what ss(8) goes on showing.
@@ -92,6 +92,21 @@ func (s Socket) listen() (*Listener, error) {
 		return nil, err
 	}
 	return &Listener{UnixListener: listener, path: s.Path, made: made}, nil
+}
+
+// makeDirs makes what is missing of a path so that everybody can pass through it,
+// whatever the umask: who may connect is for the socket to say.
+func makeDirs(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := makeDirs(filepath.Dir(path)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, 0o755); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o755)
 }
 
 // present gives a bound socket its owner and mode, lets it listen, and puts it in

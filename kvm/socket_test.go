@@ -87,3 +87,17 @@ func TestListenUnderTheLongestName(t *testing.T) {
 	}
 	conn.Close()
 }
+
+func TestListenMakesDirectoriesThatOthersCanPass(t *testing.T) {
+	top := t.TempDir()
+	l, err := Listen(Socket{Path: filepath.Join(top, "a", "b", "s"), UID: -1, GID: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, dir := range []string{"a", "a/b"} {
+		if info, err := os.Stat(filepath.Join(top, dir)); err != nil || info.Mode().Perm() != 0o755 {
+			t.Errorf("%s: %v, %v", dir, info.Mode(), err)
+		}
+	}
+}

@@ -10,14 +10,15 @@ import (
 
 var (
 	errBusy = errors.New("its one client is connected already")
-	errMany = errors.New("1024 clients are connected already")
+	errMany = errors.New("as many clients as can be are connected already")
 )
 
 // welcome lets a client in, if there is room, and serves it in a goroutine.
 func (p *Pipe) welcome(ctx context.Context, conn *net.UnixConn) {
 	peer, err := peerOf(conn)
+	c := &client{conn: conn, peer: peer, done: make(chan struct{})}
 	if err == nil {
-		err = p.enter(conn)
+		err = p.enter(c)
 	}
 	if err != nil {
 		conn.Close()
@@ -26,50 +27,68 @@ func (p *Pipe) welcome(ctx context.Context, conn *net.UnixConn) {
 		return
 	}
 	p.accepted.Add(1)
-	p.notify(Event{Kind: Connected, Peer: peer})
-	p.opt.Tap.Fresh()
 	p.tasks.Add(1)
-	go p.attend(ctx, conn, peer)
+	go p.attend(ctx, c)
 }
 
-// enter takes conn into the pipe's connections. A pipe for one client takes a
+// client is one connection.
+type client struct {
+	conn     *net.UnixConn
+	peer     Peer
+	done     chan struct{} // closed when it is no longer served
+	replaces chan struct{} // done of the one whose place it takes, if any
+	extra    bool          // it has a place in the room that egd pipes share
+}
+
+// enter takes a client into the pipe's connections. A pipe for one takes a
 // newcomer only in place of one that has hung up.
-func (p *Pipe) enter(conn *net.UnixConn) error {
-	if err := conn.SetWriteBuffer(sendBuffer); err != nil {
+func (p *Pipe) enter(c *client) error {
+	if err := c.conn.SetWriteBuffer(sendBuffer); err != nil {
 		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.opt.Kind == EGD {
-		if len(p.conns) >= clients {
+	if p.opt.Kind == EGD && len(p.conns) > 0 {
+		if len(p.conns) >= clients || !p.opt.Room.take() {
 			return errMany
 		}
-		p.conns[conn] = struct{}{}
-		return nil
+		c.extra = true
 	}
-	for old := range p.conns {
-		if !gone(old) {
-			return errBusy
+	if p.opt.Kind != EGD {
+		for old, done := range p.conns {
+			if !gone(old) {
+				return errBusy
+			}
+			old.Close() // its server has not noticed yet
+			delete(p.conns, old)
+			c.replaces = done
 		}
-		old.Close() // its server has not noticed yet
-		delete(p.conns, old)
 	}
-	p.conns[conn] = struct{}{}
+	p.conns[c.conn] = c.done
 	return nil
 }
 
-func (p *Pipe) attend(ctx context.Context, conn *net.UnixConn, peer Peer) {
+func (p *Pipe) attend(ctx context.Context, c *client) {
 	defer p.tasks.Done()
-	err := p.protocol.serve(ctx, conn)
+	defer close(c.done)
+	if c.extra {
+		defer p.opt.Room.give()
+	}
+	if c.replaces != nil {
+		<-c.replaces // or the advance may go to the one that has left
+	}
+	p.notify(Event{Kind: Connected, Peer: c.peer})
+	p.opt.Tap.Fresh()
+	err := p.protocol.serve(ctx, c.conn)
 	p.mu.Lock()
-	delete(p.conns, conn)
+	delete(p.conns, c.conn)
 	p.mu.Unlock()
 	switch {
 	case err == nil || ctx.Err() != nil || errors.Is(err, net.ErrClosed):
-		p.notify(Event{Kind: Disconnected, Peer: peer})
+		p.notify(Event{Kind: Disconnected, Peer: c.peer})
 	default:
 		p.broken.Add(1)
-		p.notify(Event{Kind: Broken, Peer: peer, Err: err})
+		p.notify(Event{Kind: Broken, Peer: c.peer, Err: err})
 	}
 }
 
