@@ -83,10 +83,14 @@ func checkQuality(q string) error {
 	return refuse(QualityFull, "%q is not a quality", clip(q))
 }
 
+// leastShared is what must be left beside the boot reserve, in bytes: a request of
+// 64, and a block of 64 that is given out in part and not filled again yet.
+const leastShared Size = 128
+
 // check finds what only shows when the parts are held against each other.
 func (c *Config) check(report report) {
-	if c.Reservoir.BootReserve >= c.Reservoir.Size {
-		report("reservoir.boot_reserve", refuse(fmt.Sprintf("less than reservoir.size, %v", c.Reservoir.Size),
+	if most := c.Reservoir.Size - leastShared; c.Reservoir.BootReserve > most {
+		report("reservoir.boot_reserve", refuse(fmt.Sprintf("at most %v with this reservoir.size", most),
 			"%v leaves nothing for guests that are seeded", c.Reservoir.BootReserve))
 	}
 	paths := seen{c.Control: "the control socket"}

@@ -100,7 +100,7 @@ func Default() *Config {
 func Load(path string) (*Config, error) {
 	data, err := readBounded(path)
 	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
+		return nil, fmt.Errorf("read configuration: %w; name another with --config, or give none for the built-in default", err)
 	}
 	return Parse(path, data)
 }

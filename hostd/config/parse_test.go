@@ -105,7 +105,7 @@ func TestMistakes(t *testing.T) {
 		{"no array", "guest = 'a'", `f:1: guest: the string "a" is not an array of tables`},
 		{"size type", "[reservoir]\nsize = 65536", "f:2: reservoir.size: 65536 is not a string; allowed: a size such as"},
 		{"size unit", "[reservoir]\nsize = '64K'", `f:2: reservoir.size: "64K" is not a size`},
-		{"boot reserve", "[reservoir]\nsize = '8KiB'\nboot_reserve = '8KiB'", "f:3: reservoir.boot_reserve: 8KiB leaves nothing for guests that are seeded; allowed: less than reservoir.size, 8KiB"},
+		{"boot reserve", "[reservoir]\nsize = '8KiB'\nboot_reserve = '8KiB'", "f:3: reservoir.boot_reserve: 8KiB leaves nothing for guests that are seeded; allowed: at most 8064B with this reservoir.size"},
 		{"min sources", "[reservoir]\nmin_sources = 0", "f:2: reservoir.min_sources: 0 is out of bounds; allowed: 1 to 16"},
 		{"more sources than there are", "[reservoir]\nmin_sources = 2\n[[source]]\nname='a'\ntype='rdseed'", "f:2: reservoir.min_sources: 2 sources are wanted; allowed: at most the 1 given"},
 		{"alpha", "[health]\nalpha = '2^-41'", `f:2: health.alpha: "2^-41" is not such a probability; allowed: "2^-20" to "2^-40"`},

@@ -96,7 +96,8 @@ type PipeStatus struct {
 	Requests    uint64 `json:"requests"`
 	Bytes       uint64 `json:"bytes"`
 	Refused     uint64 `json:"refused"`         // peers turned away
-	Errors      uint64 `json:"errors"`          // protocol errors
+	Errors      uint64 `json:"errors"`          // connections closed for what came, and reads of garbage
+	Dropped     uint64 `json:"dropped"`         // asked for or offered, and not taken: EGD's opcode 03, requests beyond the bound
 	Error       string `json:"error,omitempty"` // why it is not open, if it is not
 }
 

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sync/errgroup"
 
 	"headgate/backends/reservoir"
@@ -16,6 +18,7 @@ import (
 	"headgate/hostd/control"
 	"headgate/hostd/events"
 	"headgate/hostd/metrics"
+	"headgate/kvm"
 	"headgate/ratelimit"
 )
 
@@ -37,13 +40,19 @@ type Daemon struct {
 	scheduler *ratelimit.Scheduler
 	warnings  []string // that hold as long as the process lives
 
+	room   kvm.Room
+	supply supply
+
 	ctx context.Context // of the tasks that sources and guests run
+
+	reload sync.Mutex // one at a time, so that the file read last is in force
 
 	mu      sync.Mutex
 	config  *config.Config
 	sources []*source
 	guests  map[string]*guest
-	unmet   []string // warnings that the next reload may mend
+	leftOut []control.GuestSpec // kept from the last run, but not possible now
+	unmet   []string            // warnings that the next reload may mend
 }
 
 var _ control.Daemon = (*Daemon)(nil)
@@ -58,6 +67,7 @@ func New(cfg *config.Config, log *events.Log, opt Options) (*Daemon, error) {
 		config:   cfg,
 		guests:   map[string]*guest{},
 		warnings: opt.Warnings,
+		supply:   supply{changed: make(chan struct{}, 1)},
 	}
 	var err error
 	d.reservoir, err = reservoir.New(reservoir.Config{
@@ -91,45 +101,81 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	for _, w := range d.warnings {
 		d.warn("process", "", w)
 	}
-	if err := d.begin(); err != nil {
-		return errors.Join(err, d.end())
-	}
+	d.begin()
 	tasks.Go(func() error { return server.Run(ctx) })
-	tasks.Go(func() error { return watchdog(ctx, func() { d.Status() }) })
+	tasks.Go(func() error { return watchdog(ctx, d.alive) })
+	tasks.Go(func() error { return d.watchSupply(ctx) })
+	tasks.Go(func() error {
+		<-ctx.Done()
+		tell(systemd.SdNotifyStopping)
+		return nil
+	})
 	ready()
-	err := tasks.Wait()
-	tell("STOPPING=1")
-	return errors.Join(err, d.end())
+	return errors.Join(tasks.Wait(), d.end())
 }
+
+// alive returns if what every byte goes through does. It does not ask for mu,
+// which is held while the state file is written.
+func (d *Daemon) alive() { d.scheduler.Waiting() }
 
 // begin starts what the configuration and the state file ask for. What one
 // guest lacks does not keep the others from being served.
-func (d *Daemon) begin() error {
+func (d *Daemon) begin() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	kept, err := loadState(d.config.State)
 	if err != nil {
-		return err
+		d.warnings = append(d.warnings, err.Error())
+		d.event(slog.LevelError, "state_unreadable", "", err.Error())
 	}
 	d.setSources(d.config.Sources)
-	pipes := 0
+	d.makeRoom(pipesOf(d.config.Guests) + len(kept.Guests))
+	taken := map[string]string{}
 	for _, g := range d.config.Guests {
-		d.bring(control.GuestSpec{Guest: g}, control.OriginConfig)
-		pipes += len(g.Pipes)
+		taken[g.Name] = "the configuration has a guest of that name"
+		for _, p := range g.Pipes {
+			taken[p.Path] = "the configuration has a pipe at " + p.Path
+		}
+		_ = d.bring(control.GuestSpec{Guest: g}, control.OriginConfig) // it is in the event log
 	}
 	for _, spec := range kept.Guests {
-		if err := d.admissible(spec.Guest); err != nil {
-			d.warn("guest_refused", spec.Name, "a guest kept from the last run is left out: "+err.Error())
-			continue
-		}
-		d.bring(spec, control.OriginAPI)
-		pipes += len(spec.Pipes)
+		d.comeBack(spec, taken)
 	}
-	if w := raiseDescriptors(pipes); w != "" {
-		d.warnings = append(d.warnings, w)
-		d.warn("process", "", w)
+}
+
+// comeBack brings a guest that was added live in an earlier run. What cannot be
+// now stays in the state file.
+func (d *Daemon) comeBack(spec control.GuestSpec, taken map[string]string) {
+	why := taken[spec.Name]
+	for _, p := range spec.Pipes {
+		why = cmp.Or(why, taken[p.Path])
 	}
-	return nil
+	if _, known := d.config.Class(spec.Class); !known {
+		why = cmp.Or(why, fmt.Sprintf("its class %q is not in the configuration", spec.Class))
+	}
+	if why == "" && d.bring(spec, control.OriginAPI) == nil {
+		return
+	}
+	d.leftOut = append(d.leftOut, spec)
+	why = cmp.Or(why, "see the event log")
+	d.warn("guest_left_out", spec.Name, "a guest that was added live is left out: "+why+"; mend it and restart hostd, or remove it with hostd guest remove")
+}
+
+// makeRoom raises the limit on open files to what so many pipes need.
+func (d *Daemon) makeRoom(pipes int) {
+	spare, warning := raiseDescriptors(pipes)
+	d.room.Resize(spare)
+	if warning != "" {
+		d.unmet = append(d.unmet, warning)
+		d.warn("process", "", warning)
+	}
+}
+
+func pipesOf(guests []config.Guest) (n int) {
+	for _, g := range guests {
+		n += len(g.Pipes)
+	}
+	return n
 }
 
 // end stops guests, then sources, then wipes the reservoir.
@@ -151,14 +197,13 @@ func (d *Daemon) Events() *events.Log { return d.log }
 // Reload reads the configuration again and changes what changed in it. On an
 // error the old one stays in force.
 func (d *Daemon) Reload() error {
+	d.reload.Lock()
+	defer d.reload.Unlock()
 	tellReloading()
-	defer tell("READY=1")
-	if d.opt.ConfigPath == "" {
-		return fmt.Errorf("%w: hostd runs without a configuration file; start it with --config FILE", control.ErrInvalid)
-	}
-	next, err := config.Load(d.opt.ConfigPath)
+	defer tell(systemd.SdNotifyReady)
+	next, err := d.load()
 	if err != nil {
-		d.event(slog.LevelError, "reload_failed", "", "the configuration is wrong, the old one stays: "+err.Error())
+		d.event(slog.LevelError, "reload_failed", "", "the old configuration stays: "+err.Error())
 		return err
 	}
 	d.mu.Lock()
@@ -175,6 +220,13 @@ func (d *Daemon) Reload() error {
 	d.reloadGuests(next)
 	d.event(slog.LevelInfo, "reloaded", "", "configuration reloaded")
 	return nil
+}
+
+func (d *Daemon) load() (*config.Config, error) {
+	if d.opt.ConfigPath == "" {
+		return nil, fmt.Errorf("%w: hostd runs without a configuration file; start it with --config FILE", control.ErrInvalid)
+	}
+	return config.Load(d.opt.ConfigPath)
 }
 
 // needsRestart names what a running daemon cannot change.
@@ -231,6 +283,11 @@ func (d *Daemon) Status() control.Status {
 		Guests:   d.guestStatus(),
 		Warnings: append(append([]string{}, d.warnings...), d.unmet...),
 	}
-	s.Warnings = append(s.Warnings, supplyWarnings(s)...)
+	for _, spec := range d.leftOut {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("guest %s, added live in an earlier run, is left out: hostd events says why", spec.Name))
+	}
+	if w := lack(s.Sources, s.Reservoir.MinSources); w != "" {
+		s.Warnings = append(s.Warnings, w)
+	}
 	return s
 }

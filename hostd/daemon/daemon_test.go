@@ -282,15 +282,110 @@ func TestASecondDaemonIsRefused(t *testing.T) {
 	}
 }
 
-func TestAStateFileThatCannotBeReadIsNotOverwritten(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "state.json")
+func TestAStateFileThatCannotBeReadIsPutAside(t *testing.T) {
 	for _, text := range []string{"{", `{"version": 99}`} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "state.json")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := loadState(path); err == nil || !strings.Contains(err.Error(), path) {
-			t.Errorf("%s: %v", text, err)
+		r := start(t, dir, fmt.Sprintf(reloadable, "1KiB/s", "other"))
+		r.dial("stays")
+		if w := strings.Join(r.Status().Warnings, "\n"); !strings.Contains(w, path+".bad") {
+			t.Errorf("%s: warnings:\n%s", text, w)
 		}
+		if aside, err := os.ReadFile(path + ".bad"); string(aside) != text {
+			t.Errorf("put aside: %q, %v", aside, err)
+		}
+		r.stop()
+	}
+}
+
+// A guest that was added live and is not possible any more is said to be left
+// out, harms nobody, and is not forgotten.
+func TestAKeptGuestThatIsNotPossibleNow(t *testing.T) {
+	for name, text := range map[string]string{
+		"the class is gone":     "",
+		"the name is taken":     "\n[[class]]\nname = \"gold\"\n[[guest]]\nname = \"kept\"\npipes = [\"egd:DIR/of-the-file\"]\n",
+		"the pipe's path taken": "\n[[class]]\nname = \"gold\"\n[[guest]]\nname = \"other\"\npipes = [\"egd:DIR/kept\"]\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			r := start(t, dir, "\n[[class]]\nname = \"gold\"\n")
+			spec := r.spec("kept")
+			spec.Class = "gold"
+			if err := r.AddGuest(spec); err != nil {
+				t.Fatal(err)
+			}
+			r.stop()
+
+			r = start(t, dir, text)
+			s := r.Status()
+			if len(s.Guests) != strings.Count(text, "[[guest]]") {
+				t.Fatalf("guests: %+v", s.Guests)
+			}
+			if w := strings.Join(s.Warnings, "\n"); !strings.Contains(w, "guest kept") {
+				t.Fatalf("warnings:\n%s", w)
+			}
+			if err := r.AddGuest(r.spec("more")); err != nil { // writes the state file
+				t.Fatal(err)
+			}
+			r.stop()
+
+			r = start(t, dir, "\n[[class]]\nname = \"gold\"\n")
+			if g := r.guest("kept"); g.Class != "gold" {
+				t.Fatalf("%+v", g)
+			}
+			r.stop()
+
+			r = start(t, dir, text)
+			if strings.Contains(text, `name = "kept"`) {
+				return // RemoveGuest would mean the file's own
+			}
+			if err := r.RemoveGuest("kept"); err != nil {
+				t.Fatal(err)
+			}
+			if w := strings.Join(r.Status().Warnings, "\n"); strings.Contains(w, "guest kept") {
+				t.Fatalf("removed, but warnings are:\n%s", w)
+			}
+		})
+	}
+}
+
+func TestAClassWithOtherSocketsIsRefusedLive(t *testing.T) {
+	r := start(t, t.TempDir(), "\n[[class]]\nname = \"shared\"\nsocket_mode = \"0666\"\n")
+	if err := r.AddGuest(r.spec("web1")); err != nil {
+		t.Fatal(err)
+	}
+	class := "shared"
+	if err := r.SetGuest("web1", control.GuestPatch{Class: &class}); !errors.Is(err, control.ErrInvalid) {
+		t.Fatalf("%v", err)
+	}
+}
+
+func TestNoSupplyIsSaidLoudly(t *testing.T) {
+	r := start(t, t.TempDir(), "")
+	_, follower := r.Events().Follow(0)
+	defer follower.Close()
+	for {
+		select {
+		case e := <-follower.C:
+			if e.Kind == "supply_lacking" && e.Level == slog.LevelError {
+				return
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("nothing is said")
+		}
+	}
+}
+
+func TestReloadWithoutAFileIsSaid(t *testing.T) {
+	r := start(t, t.TempDir(), "")
+	r.opt.ConfigPath = ""
+	if err := r.Reload(); !errors.Is(err, control.ErrInvalid) {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(r.Events().Since(0), func(e events.Event) bool { return e.Kind == "reload_failed" }) {
+		t.Fatal("not in the event log")
 	}
 }

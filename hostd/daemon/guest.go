@@ -45,7 +45,7 @@ type outlet struct {
 const retry = 5 * time.Second
 
 // newGuest prepares a guest; nothing is open yet.
-func newGuest(spec control.GuestSpec, origin string, class config.Class, tap *ratelimit.Tap, log *events.Log) (*guest, error) {
+func newGuest(spec control.GuestSpec, origin string, class config.Class, tap *ratelimit.Tap, log *events.Log, room *kvm.Room) (*guest, error) {
 	g := &guest{name: spec.Name, spec: spec, origin: origin, class: class, tap: tap, log: log}
 	uid, gid := -1, -1
 	if class.SocketOwner != "" {
@@ -59,6 +59,7 @@ func newGuest(spec control.GuestSpec, origin string, class config.Class, tap *ra
 			Kind:   kvm.Kind(p.Kind),
 			Socket: kvm.Socket{Path: p.Path, UID: uid, GID: gid, Mode: os.FileMode(class.SocketMode)},
 			Tap:    tap,
+			Room:   room,
 			Notify: func(e kvm.Event) { g.happened(p, e) },
 		}})
 	}
@@ -133,6 +134,11 @@ func (g *guest) close() {
 			p.Close() // of one that ran this is the second time, and harmless
 		}
 	}
+}
+
+// fits says whether the guest's sockets are as class wants them.
+func (g *guest) fits(class config.Class) bool {
+	return class.SocketOwner == g.class.SocketOwner && class.SocketMode == g.class.SocketMode
 }
 
 // happened writes what a pipe tells into the event log.
@@ -210,7 +216,7 @@ func (o *outlet) status() control.PipeStatus {
 	if p := o.pipe.Load(); p != nil {
 		st := p.Stats()
 		s.Connected, s.Connections = st.Connected, st.Connections
-		s.Requests, s.Bytes, s.Refused, s.Errors = st.Requests, st.Bytes, st.Refused, st.Errors
+		s.Requests, s.Bytes, s.Refused, s.Errors, s.Dropped = st.Requests, st.Bytes, st.Refused, st.Errors, st.Dropped
 	}
 	if why := o.fail.Load(); why != nil {
 		s.Error = *why

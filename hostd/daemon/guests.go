@@ -22,8 +22,8 @@ func (d *Daemon) AddGuest(spec control.GuestSpec) error {
 	if err := d.admissible(spec.Guest); err != nil {
 		return err
 	}
-	if w := raiseDescriptors(d.pipes() + len(spec.Pipes)); w != "" {
-		return fmt.Errorf("guest %q: %s", spec.Name, w)
+	if _, lacking := raiseDescriptors(d.pipes() + len(spec.Pipes)); lacking != "" {
+		return fmt.Errorf("guest %q: %s", spec.Name, lacking)
 	}
 	g, err := d.makeGuest(spec, control.OriginAPI)
 	if err != nil {
@@ -40,25 +40,31 @@ func (d *Daemon) AddGuest(spec control.GuestSpec) error {
 		return fmt.Errorf("guest %q: %w", spec.Name, err)
 	}
 	g.start(d.ctx)
+	d.leftOut = slices.DeleteFunc(d.leftOut, func(s control.GuestSpec) bool { return s.Name == spec.Name })
 	d.event(slog.LevelInfo, "guest_added", spec.Name, "guest added")
 	return nil
 }
 
 // RemoveGuest ends a guest's pipes and forgets it. One of the configuration
-// file is back at the next start.
+// file is back at the next start. An error about the state file does not keep the
+// guest: it says that the guest will be back.
 func (d *Daemon) RemoveGuest(name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	g, ok := d.guests[name]
-	if !ok {
+	kept := len(d.leftOut)
+	d.leftOut = slices.DeleteFunc(d.leftOut, func(s control.GuestSpec) bool { return s.Name == name })
+	if !ok && len(d.leftOut) == kept {
 		return fmt.Errorf("guest %q: %w", name, control.ErrNotFound)
 	}
-	delete(d.guests, name)
-	if err := d.keep(g.spec.Transient || g.origin != control.OriginAPI); err != nil {
-		d.guests[name] = g
-		return err
+	transient := false
+	if ok {
+		d.drop(g, "guest removed")
+		transient = g.spec.Transient || g.origin != control.OriginAPI
 	}
-	d.drop(g, "guest removed")
+	if err := d.keep(transient && len(d.leftOut) == kept); err != nil {
+		return fmt.Errorf("guest %q is removed now, but will be back when hostd is restarted: %w", name, err)
+	}
 	return nil
 }
 
@@ -85,6 +91,9 @@ func (d *Daemon) SetGuest(name string, patch control.GuestPatch) error {
 	}
 	if err := d.admissible(spec.Guest); err != nil {
 		return err
+	}
+	if class, _ := d.config.Class(spec.Class); !g.fits(spec.Under(class)) {
+		return fmt.Errorf("guest %q: %w: class %q gives its sockets another owner or mode: remove the guest and add it with that class", name, control.ErrInvalid, spec.Class)
 	}
 	old := g.spec
 	g.spec = spec
@@ -119,16 +128,16 @@ func (d *Daemon) makeGuest(spec control.GuestSpec, origin string) (*guest, error
 		return nil, fmt.Errorf("guest %q: class %q: %w", spec.Name, spec.Class, control.ErrNotFound)
 	}
 	class = spec.Under(class)
-	return newGuest(spec, origin, class, d.scheduler.NewTap(limits(class)), d.log)
+	return newGuest(spec, origin, class, d.scheduler.NewTap(limits(class)), d.log, &d.room)
 }
 
 // bring starts a guest that the daemon is responsible for: a socket that cannot
 // be made is told and tried again.
-func (d *Daemon) bring(spec control.GuestSpec, origin string) {
+func (d *Daemon) bring(spec control.GuestSpec, origin string) error {
 	g, err := d.makeGuest(spec, origin)
 	if err != nil {
 		d.event(slog.LevelError, "guest_refused", spec.Name, err.Error())
-		return
+		return err
 	}
 	if err := g.open(); err != nil {
 		d.event(slog.LevelError, "pipe_failed", spec.Name, "will be tried again: "+err.Error())
@@ -136,6 +145,7 @@ func (d *Daemon) bring(spec control.GuestSpec, origin string) {
 	g.entry = spec.Guest
 	d.guests[spec.Name] = g
 	g.start(d.ctx)
+	return nil
 }
 
 func (d *Daemon) drop(g *guest, message string) {
@@ -157,6 +167,7 @@ func (d *Daemon) limit(g *guest) {
 // is in force already. A guest whose sockets do not change stays connected, and
 // one whose entry did not change keeps what was set live.
 func (d *Daemon) reloadGuests(next *config.Config) {
+	d.makeRoom(d.pipes() + pipesOf(next.Guests))
 	want := map[string]config.Guest{}
 	for _, g := range next.Guests {
 		want[g.Name] = g
@@ -182,11 +193,7 @@ func (d *Daemon) reloadGuests(next *config.Config) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(want)) {
-		d.bring(control.GuestSpec{Guest: want[name]}, control.OriginConfig)
-	}
-	if w := raiseDescriptors(d.pipes()); w != "" {
-		d.unmet = append(d.unmet, w)
-		d.warn("process", "", w)
+		_ = d.bring(control.GuestSpec{Guest: want[name]}, control.OriginConfig) // it is in the event log
 	}
 }
 
@@ -199,8 +206,7 @@ func (d *Daemon) adopt(g *guest, entry config.Guest) bool {
 		spec = entry
 		class, _ = d.config.Class(spec.Class) // the configuration was checked
 	}
-	class = spec.Under(class)
-	if class.SocketOwner != g.class.SocketOwner || class.SocketMode != g.class.SocketMode || !slices.Equal(spec.Pipes, g.spec.Pipes) {
+	if !g.fits(spec.Under(class)) || !slices.Equal(spec.Pipes, g.spec.Pipes) {
 		return false
 	}
 	g.entry, g.spec.Guest = entry, spec
@@ -221,7 +227,7 @@ func (d *Daemon) keep(notInIt bool) error {
 	if notInIt {
 		return nil
 	}
-	s := state{Version: stateVersion}
+	s := state{Version: stateVersion, Guests: slices.Clone(d.leftOut)}
 	for _, g := range d.guests {
 		if g.origin == control.OriginAPI && !g.spec.Transient {
 			s.Guests = append(s.Guests, g.spec)

@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"math"
 	"time"
 
+	"headgate/backends"
 	"headgate/backends/health"
 	"headgate/hostd/control"
 )
@@ -27,6 +29,9 @@ func (d *Daemon) TestSource(ctx context.Context, name string, n int) (control.So
 		return control.SourceTest{}, err
 	}
 	status := p.Status()
+	if status.State != backends.Up {
+		return control.SourceTest{}, fmt.Errorf("%w: source %q is %s: only one that is up can be tested", control.ErrInvalid, name, status.State)
+	}
 	d.mu.Lock()
 	alpha := d.config.Health.AlphaLog2
 	d.mu.Unlock()

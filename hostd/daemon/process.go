@@ -54,24 +54,25 @@ func mayLock() bool {
 }
 
 // raiseDescriptors raises the limit on open files to what so many pipes need,
-// each a socket and a client. The warning is empty if it is enough.
-func raiseDescriptors(pipes int) (warning string) {
+// each a socket and a client. It returns how many may be open beyond that, and a
+// warning if there are too few.
+func raiseDescriptors(pipes int) (spare int, warning string) {
 	need := uint64(2*pipes + spareDescriptors)
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Sprintf("the limit on open files is unknown: %v", err)
+		return 0, fmt.Sprintf("the limit on open files is unknown: %v", err)
+	}
+	for _, wanted := range []unix.Rlimit{
+		{Cur: max(need, limit.Max), Max: max(need, limit.Max)},
+		{Cur: limit.Max, Max: limit.Max},
+	} {
+		if unix.Setrlimit(unix.RLIMIT_NOFILE, &wanted) == nil {
+			limit = wanted
+			break
+		}
 	}
 	if limit.Cur >= need {
-		return ""
+		return int(min(limit.Cur-need, 1<<30)), ""
 	}
-	wanted := unix.Rlimit{Cur: need, Max: max(need, limit.Max)}
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &wanted); err == nil {
-		return ""
-	}
-	wanted = unix.Rlimit{Cur: limit.Max, Max: limit.Max}
-	_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &wanted) // the warning says what is missing
-	if limit.Max >= need {
-		return ""
-	}
-	return fmt.Sprintf("at most %d files can be open, and %d pipes need %d: set LimitNOFILE=%d or ulimit -n", limit.Max, pipes, need, need)
+	return 0, fmt.Sprintf("at most %d files can be open, and %d pipes need %d: set LimitNOFILE=%d or ulimit -n", limit.Cur, pipes, need, need)
 }

@@ -8,9 +8,10 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"sync"
 	"syscall"
+	"time"
 
+	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sync/errgroup"
 
 	"headgate/hostd/config"
@@ -37,7 +38,8 @@ func Serve(ctx context.Context, path, version string) error {
 		return err
 	}
 	tasks, ctx := errgroup.WithContext(ctx)
-	tasks.Go(func() error { return signals(ctx, d) })
+	tasks.Go(func() error { return stopper(ctx, d) })
+	tasks.Go(func() error { return reloader(ctx, d) })
 	tasks.Go(func() error { return d.Run(ctx, d.ready) })
 	if err := tasks.Wait(); !errors.Is(err, errStopped) {
 		return err
@@ -45,44 +47,64 @@ func Serve(ctx context.Context, path, version string) error {
 	return nil
 }
 
+// flushTime is how long a log that does not take what is written to it, such as a
+// paused terminal, can keep hostd from ending.
+const flushTime = 200 * time.Millisecond
+
 // write writes the event log until the function that it returns is called, and
-// then all that is left.
+// then what is left, as far as that goes.
 func write(log *events.Log) (flush func()) {
 	ctx, stop := context.WithCancel(context.Background())
-	var task sync.WaitGroup
-	task.Go(func() { _ = log.Run(ctx) })
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = log.Run(ctx)
+	}()
 	return func() {
 		stop()
-		task.Wait()
+		select {
+		case <-done:
+		case <-time.After(flushTime):
+		}
 	}
 }
 
 // errStopped ends all tasks because a signal asked for it.
 var errStopped = errors.New("stopped")
 
-// signals is the task that waits for signals: SIGHUP reloads.
-func signals(ctx context.Context, d *Daemon) error {
+// stopper is the task that waits for SIGTERM and SIGINT.
+func stopper(ctx context.Context, d *Daemon) error {
 	c := make(chan os.Signal, 1)
-	signal.Notify(c, syscall.SIGHUP, syscall.SIGTERM, os.Interrupt)
+	signal.Notify(c, syscall.SIGTERM, os.Interrupt)
+	defer signal.Stop(c)
+	select {
+	case <-ctx.Done():
+		return nil
+	case s := <-c:
+		d.event(slog.LevelInfo, "stopping", "", fmt.Sprintf("stopping on %v", s))
+		return errStopped
+	}
+}
+
+// reloader is the task that reloads at SIGHUP. It is apart from stopper, which
+// must not wait for a reload.
+func reloader(ctx context.Context, d *Daemon) error {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
 	defer signal.Stop(c)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case s := <-c:
-			if s != syscall.SIGHUP {
-				d.event(slog.LevelInfo, "stopping", "", fmt.Sprintf("stopping on %v", s))
-				return errStopped
-			}
+		case <-c:
 			_ = d.Reload() // it is in the event log, and the old configuration stays
 		}
 	}
 }
 
-// ready tells whoever started hostd that it serves, and says loudly what keeps
-// it from giving anything.
+// ready tells whoever started hostd that it serves.
 func (d *Daemon) ready() {
-	tell("READY=1")
+	tell(systemd.SdNotifyReady)
 	s := d.Status()
 	d.event(slog.LevelInfo, "serving", "", fmt.Sprintf("hostd %s is ready; guests: %d, sources: %d, control socket: %s",
 		s.Version, len(s.Guests), len(s.Sources), d.config.Control))

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"headgate/backends"
+	"headgate/backends/reservoir"
 	"headgate/hostd/config"
 	"headgate/hostd/control"
 	"headgate/hostd/events"
@@ -16,6 +17,7 @@ import (
 // source is one noise source with the task that reads it.
 type source struct {
 	config config.Source
+	input  *reservoir.Input
 	pump   *backends.Pump
 	stop   context.CancelFunc
 	task   sync.WaitGroup
@@ -40,16 +42,17 @@ var messages = map[string]string{
 	backends.CreditChanged: "the source's min-entropy changed",
 }
 
-// discover is what the host has, as a configuration would name it.
-func discover() (found []config.Source) {
+// discover is what the host may have, as a configuration would name it. The
+// kernel's hwrng is always of it: it may come later, when a module is loaded or a
+// device plugged in.
+func discover() []config.Source {
+	list := []config.Source{{Name: "hwrng", Type: "hwrng", Path: "/dev/hwrng"}}
 	for _, c := range backends.Discover() {
-		found = append(found, config.Source(c))
+		if c.Type != "hwrng" {
+			list = append(list, config.Source(c))
+		}
 	}
-	if len(found) == 0 {
-		// It may come later: a module loaded, a device plugged in.
-		found = append(found, config.Source{Name: "hwrng", Type: "hwrng", Path: "/dev/hwrng"})
-	}
-	return found
+	return list
 }
 
 // setSources makes the sources those of a configuration, or those that are
@@ -80,8 +83,8 @@ func (d *Daemon) startSource(c config.Source) {
 		return
 	}
 	ctx, cancel := context.WithCancel(d.ctx)
-	s := &source{config: c, stop: cancel}
-	s.pump = backends.NewPump(backends.Config(c), src, d.reservoir.Input(), backends.PumpOptions{
+	s := &source{config: c, input: d.reservoir.Input(), stop: cancel}
+	s.pump = backends.NewPump(backends.Config(c), src, s.input, backends.PumpOptions{
 		AlphaLog2: d.config.Health.AlphaLog2,
 		Event:     d.sourceEvent,
 	})
@@ -100,6 +103,7 @@ func (d *Daemon) endSources() {
 func (s *source) close() {
 	s.stop()
 	s.task.Wait()
+	s.input.Close()
 }
 
 func (d *Daemon) sourceEvent(e backends.Event) {
@@ -114,6 +118,7 @@ func (d *Daemon) sourceEvent(e backends.Event) {
 		Time: e.Time, Level: levels[e.Kind], Kind: e.Kind, Subject: e.Source,
 		Message: messages[e.Kind], Fields: fields,
 	})
+	d.supply.look()
 }
 
 // sourceStatus is called with mu held.
@@ -135,21 +140,4 @@ func (d *Daemon) pump(name string) (*backends.Pump, error) {
 		}
 	}
 	return nil, fmt.Errorf("source %q: %w", name, control.ErrNotFound)
-}
-
-// supplyWarnings says what keeps full taps from getting anything.
-func supplyWarnings(s control.Status) (warnings []string) {
-	up := 0
-	for _, src := range s.Sources {
-		if src.State == backends.Up {
-			up++
-		}
-	}
-	switch {
-	case up == 0:
-		warnings = append(warnings, "no source is up: guests get only what the reservoir still holds, then wait")
-	case up < s.Reservoir.MinSources:
-		warnings = append(warnings, fmt.Sprintf("%d of the %d sources that a block needs are up: guests wait", up, s.Reservoir.MinSources))
-	}
-	return warnings
 }

@@ -21,23 +21,31 @@ type state struct {
 	Guests  []control.GuestSpec `json:"guests"`
 }
 
-// loadState reads the state file; that there is none yet is no error.
+// loadState reads the state file; that there is none yet is no error. One that
+// cannot be understood is put aside: a mistake in it must not keep the guests of
+// the configuration from being served, and its text is not lost.
 func loadState(path string) (state, error) {
+	empty := state{Version: stateVersion}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return state{Version: stateVersion}, nil
+		return empty, nil
 	}
 	if err != nil {
-		return state{}, fmt.Errorf("read state: %w", err)
+		return empty, fmt.Errorf("read state: %w: guests added live are not back", err)
 	}
 	var s state
-	if err := json.Unmarshal(data, &s); err != nil {
-		return state{}, fmt.Errorf("read state %s: %w", path, err)
+	err = json.Unmarshal(data, &s)
+	if err == nil && s.Version == stateVersion {
+		return s, nil
 	}
-	if s.Version != stateVersion {
-		return state{}, fmt.Errorf("read state %s: version %d, this hostd reads version %d", path, s.Version, stateVersion)
+	if err == nil {
+		err = fmt.Errorf("version %d, this hostd reads version %d", s.Version, stateVersion)
 	}
-	return s, nil
+	aside := path + ".bad"
+	if renamed := os.Rename(path, aside); renamed != nil {
+		err = errors.Join(err, renamed)
+	}
+	return empty, fmt.Errorf("read state %s: %w: guests added live are not back; what was in it is in %s", path, err, aside)
 }
 
 // save writes the state file so that a crash leaves the old one or the new one.

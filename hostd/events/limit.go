@@ -12,7 +12,7 @@ const (
 // maxKeys bounds the memory of the limiter. Subjects are configured names, so
 // more come up only where there are more guests than that; those that come on
 // top share one bucket.
-const maxKeys = 1 << 15
+const maxKeys = 1 << 17
 
 type key struct{ kind, subject string }
 

@@ -63,7 +63,8 @@ var (
 	guestFirst     = desc("guest_first_bytes_seconds", "From the guest's last connect to its first 64 bytes.", "guest")
 	guestConnected = desc("guest_connected", "1 if the guest is connected to one of its pipes.", "guest")
 	guestRefused   = desc("guest_refused_total", "Clients that were turned away from the guest's pipes.", "guest")
-	guestErrors    = desc("guest_errors_total", "Connections closed because the guest's side broke the protocol or failed.", "guest")
+	guestErrors    = desc("guest_errors_total", "Connections closed because the guest's side broke the protocol or failed, and reads of garbage.", "guest")
+	guestDropped   = desc("guest_dropped_total", "What the guest asked for or offered and was not taken: EGD's opcode 03, requests beyond the bound.", "guest")
 )
 
 // Describe sends nothing: the collector is unchecked, its guests come and go.
@@ -92,10 +93,10 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 	for _, g := range s.Guests {
-		connected, refused, errs := false, uint64(0), uint64(0)
+		connected, refused, errs, dropped := false, uint64(0), uint64(0), uint64(0)
 		for _, p := range g.Pipes {
 			connected = connected || p.Connected
-			refused, errs = refused+p.Refused, errs+p.Errors
+			refused, errs, dropped = refused+p.Refused, errs+p.Errors, dropped+p.Dropped
 		}
 		counter(guestBytes, float64(g.Bytes), g.Name, g.Quality)
 		counter(guestRequests, float64(g.Requests), g.Name)
@@ -107,6 +108,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		gauge(guestConnected, truth(connected), g.Name)
 		counter(guestRefused, float64(refused), g.Name)
 		counter(guestErrors, float64(errs), g.Name)
+		counter(guestDropped, float64(dropped), g.Name)
 	}
 }
 

@@ -24,7 +24,7 @@ var snapshot = control.Status{
 		{
 			Name: "web1", Quality: "full", Bytes: 640, Requests: 10, Seeded: true, FirstBytes: 0.002,
 			ThrottledRate: 1.5, ThrottledSupply: 0.25,
-			Pipes: []control.PipeStatus{{Connected: true, Refused: 1}, {Refused: 2, Errors: 3}},
+			Pipes: []control.PipeStatus{{Connected: true, Refused: 1}, {Refused: 2, Errors: 3, Dropped: 4}},
 		},
 		{Name: "web2", Quality: "full"},
 	},
