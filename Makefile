@@ -8,8 +8,9 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LINT_VERSION := v2.15.0
 LINT := build/golangci-lint-$(LINT_VERSION)
 
-# What the rigs of `make test` and `make demo` need from Debian.
-PACKAGES := qemu-system-x86 linux-image-cloud-amd64 xz-utils
+# What is needed from Debian: by the guests that are booted, and by the tests.
+GUEST_PACKAGES := qemu-system-x86 linux-image-cloud-amd64 xz-utils
+TEST_PACKAGES := $(GUEST_PACKAGES) gcc libc6-dev systemd
 
 export CGO_ENABLED ?= 0
 GO_BUILD := go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
@@ -19,7 +20,7 @@ RACE := CGO_ENABLED=1 go test -race
 FUZZ_TIME ?= 5m
 CHECK_FUZZ_TIME := 2s
 
-.PHONY: build demo check test bench fuzz install clean help deps lint unit rigs
+.PHONY: build demo check test bench fuzz install clean help lint unit rigs guest-packages test-packages
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -28,7 +29,7 @@ build: ## build bin/hostd and bin/guestd, static
 	$(GO_BUILD) -o bin/hostd ./hostd
 	$(GO_BUILD) -o bin/guestd ./guestd
 
-demo: build deps ## feed two real guests from this machine's physical noise, in under 90 s
+demo: guest-packages build ## feed two real guests from this machine's physical noise, in under 90 s
 	@go run ./integration/demo
 
 check: lint unit ## format, vet, lint, unit tests with the race detector, short fuzzing
@@ -48,24 +49,28 @@ $(LINT):
 unit:
 	$(RACE) $$(go list ./... | grep -v /integration)
 
-test: deps check rigs ## all of check, and the real rigs: QEMU guests, FIFOs, systemd's checks
+test: test-packages check rigs ## all of check, and the real rigs: QEMU guests, FIFOs, systemd's checks
 
 rigs: build
 	CI=$(or $(CI),true) go test -count=1 -timeout 12m -v ./integration/...
 
-deps: ## install the Debian packages that the rigs need (as root), or say which
+# Installs Debian packages when it is root, and says which are missing when not.
+guest-packages: PACKAGES := $(GUEST_PACKAGES)
+test-packages: PACKAGES := $(TEST_PACKAGES)
+guest-packages test-packages:
 	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
 	test -z "$$missing" && exit 0; \
 	if [ "$$(id -u)" != 0 ]; then echo "missing Debian packages; as root: apt-get install --no-install-recommends" $$missing; exit 1; fi; \
 	echo "installing" $$missing; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
 
-bench: build deps ## print every figure of the README, with the floors beside them
+bench: guest-packages build ## print every figure of the README, with the floors beside them
 	go test -run xxx -bench . -benchmem $$(go list ./... | grep -v /integration)
 	go test -run 'Detection|FalsePositive' -v ./backends/health
 	go run ./integration/bench
 
 fuzz: ## run each fuzz target for FUZZ_TIME (5m)
+	@mkdir -p build
 	@grep -l -r --include='*_test.go' '^func Fuzz' . | while read -r file; do \
 		sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' $$file | while read -r target; do \
 			echo "fuzz $$target $(FUZZ_TIME)"; \

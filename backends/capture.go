@@ -58,10 +58,15 @@ func (p *Pump) Capture(ctx context.Context, n int, w io.Writer) error {
 	}
 }
 
-// leave wipes what was not written.
+// leave is the end that the caller makes, and wipes what was not written.
 func (c *capture) leave(p *Pump) {
 	p.capture.CompareAndSwap(c, nil)
 	close(c.gone)
+	c.wipe()
+}
+
+// wipe takes out and zeroes the chunks that nobody will.
+func (c *capture) wipe() {
 	for {
 		select {
 		case chunk, ok := <-c.chunks:
@@ -82,26 +87,48 @@ func (p *Pump) divert(ctx context.Context, ready []byte) []byte {
 	if c == nil || len(ready) == 0 {
 		return ready
 	}
-	n := min(c.left, len(ready))
-	chunk := bytes.Clone(ready[:n])
 	select {
-	case c.chunks <- chunk:
-		if c.left -= n; c.left == 0 {
-			p.endCapture(nil)
-		}
-		return ready[n:]
 	case <-c.gone:
-	case <-ctx.Done():
-	case <-time.After(p.options.PourTimeout):
-		p.endCapture(errSlow)
+		return ready
+	default:
 	}
-	clear(chunk)
+	n := min(c.left, len(ready))
+	if err := c.offer(ctx, ready[:n], p.options.PourTimeout); err != nil {
+		p.endCapture(c, err)
+	} else if c.left -= n; c.left == 0 {
+		p.endCapture(c, nil)
+	}
 	return ready[n:]
 }
 
-// endCapture ends the capture that is running, if any. Only the pump's task calls it.
-func (p *Pump) endCapture(err error) {
-	if c := p.capture.Load(); c != nil && p.capture.CompareAndSwap(c, nil) {
+// offer sends a copy of samples, and waits for room in the channel for that long.
+// The caller may leave at any time: whichever of the two comes second wipes what
+// nobody will write.
+func (c *capture) offer(ctx context.Context, samples []byte, patience time.Duration) error {
+	chunk := bytes.Clone(samples)
+	var err error
+	select {
+	case c.chunks <- chunk:
+		select {
+		case <-c.gone:
+			c.wipe()
+		default:
+		}
+		return nil
+	case <-c.gone:
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-time.After(patience):
+		err = errSlow
+	}
+	clear(chunk)
+	return err
+}
+
+// endCapture ends c, unless its caller has: by now another capture may be in its
+// place, to which err is nothing. Only the pump's task calls it.
+func (p *Pump) endCapture(c *capture, err error) {
+	if c != nil && p.capture.CompareAndSwap(c, nil) {
 		c.err = err
 		close(c.chunks)
 	}

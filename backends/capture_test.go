@@ -119,6 +119,74 @@ func TestCaptureRefusedOrCut(t *testing.T) {
 	})
 }
 
+func newCapture(n, room int) *capture {
+	return &capture{left: n, chunks: make(chan []byte, room), gone: make(chan struct{})}
+}
+
+// TestCaptureEndIsItsOwn has a caller leave and another one come while the pump is
+// at the end of the first one's capture: the second one's goes on.
+func TestCaptureEndIsItsOwn(t *testing.T) {
+	p := NewPump(Config{}, sixBits(nil), nowhere{}, PumpOptions{})
+	first, second := newCapture(10, 1), newCapture(10, 1)
+	p.capture.Store(first)
+	first.leave(p)
+	p.capture.Store(second)
+	for _, err := range []error{nil, errSlow} {
+		p.endCapture(first, err)
+	}
+	if p.capture.Load() != second {
+		t.Fatal("the second capture was ended with the first")
+	}
+	if rest := p.divert(t.Context(), noise(30)); len(rest) != 20 {
+		t.Errorf("%d bytes are left to be poured, want 20", len(rest))
+	}
+	if chunk, ok := <-second.chunks; len(chunk) != 10 || !ok {
+		t.Errorf("the second capture was given %d bytes", len(chunk))
+	}
+	if _, ok := <-second.chunks; ok || second.err != nil {
+		t.Errorf("the second capture has not ended well: %v", second.err)
+	}
+}
+
+// TestCaptureLeavesNothing offers samples to a caller that has left.
+func TestCaptureLeavesNothing(t *testing.T) {
+	p := NewPump(Config{}, sixBits(nil), nowhere{}, PumpOptions{})
+	c := newCapture(1000, 128)
+	p.capture.Store(c)
+	c.leave(p)
+	for range 100 { // which of the two ways is chosen is chance
+		if err := c.offer(t.Context(), noise(10), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if len(c.chunks) != 0 {
+			t.Fatal("samples were left in the channel")
+		}
+	}
+	p.capture.Store(c) // as divert may have found it
+	if rest := p.divert(t.Context(), noise(30)); len(rest) != 30 || c.left != 1000 {
+		t.Errorf("%d of 30 bytes are left to be poured, %d of the capture", len(rest), c.left)
+	}
+}
+
+// TestCaptureLeavesNothingInARace is the same for one that leaves just then.
+func TestCaptureLeavesNothingInARace(t *testing.T) {
+	p := NewPump(Config{}, sixBits(nil), nowhere{}, PumpOptions{})
+	for range 1000 {
+		c := newCapture(1000, 128)
+		p.capture.Store(c)
+		done := make(chan struct{})
+		go func() {
+			p.divert(context.Background(), make([]byte, 10))
+			close(done)
+		}()
+		c.leave(p)
+		<-done
+		if len(c.chunks) != 0 {
+			t.Fatal("samples were left in the channel")
+		}
+	}
+}
+
 type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, os.ErrPermission }

@@ -48,10 +48,7 @@ func openConsumed(path string) (io.ReadCloser, error) {
 
 // take makes sure that the file is ours alone and has something in it.
 func (c *consumed) take() error {
-	if err := wantMode(c.file, 0); err != nil {
-		return err
-	}
-	st, err := c.file.Stat()
+	st, err := wantMode(c.file, 0)
 	if err != nil {
 		return err
 	}

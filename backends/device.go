@@ -32,7 +32,7 @@ func (d *device) open(path string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := wantMode(f, fs.ModeDevice|fs.ModeCharDevice); err != nil {
+	if _, err := wantMode(f, fs.ModeDevice|fs.ModeCharDevice); err != nil {
 		_ = f.Close()
 		return nil, err
 	}
@@ -48,15 +48,15 @@ func (d *device) open(path string) (io.ReadCloser, error) {
 }
 
 // wantMode refuses f unless its type is the one given.
-func wantMode(f *os.File, want fs.FileMode) error {
+func wantMode(f *os.File, want fs.FileMode) (fs.FileInfo, error) {
 	st, err := f.Stat()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if got := st.Mode().Type(); got != want {
-		return fmt.Errorf("open %s: it is a %s, not a %s", f.Name(), modeName(got), modeName(want))
+		return nil, fmt.Errorf("open %s: it is a %s, not a %s", f.Name(), modeName(got), modeName(want))
 	}
-	return nil
+	return st, nil
 }
 
 // detached reads a file that no poller can wait for, such as /dev/hwrng, so that

@@ -11,7 +11,8 @@
 //   - a source that is missing, stuck or dead is retried for ever, with a pause
 //     that grows to a bound, and is no harm to any other;
 //   - the claim that goes with the samples is the one that the operator assessed
-//     or, where there is none, at most 2 bits a byte, and is then called assumed;
+//     or, where there is none, at most 2 bits a byte and at most what the kernel
+//     credits to its driver, and is then called assumed;
 //   - samples are zeroed when they are poured or dropped, and are in no log.
 //
 // A Source knows one device. A Pump is the task of one source: it opens, tests,

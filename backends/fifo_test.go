@@ -3,6 +3,7 @@ package backends
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -61,10 +62,13 @@ func TestPumpThroughFIFO(t *testing.T) {
 			samples := good(startup+4*window, 10)
 			fine := samples[:startup+3*window]
 			breakDown(samples[len(fine)+100:])
-			w := send(t, path, samples)
+			w := send(t, path, fine)
 			poured(fine)
+			_, err := w.Write(samples[len(fine):]) // as one: what follows the failure is queued by then
+			check(t, err)
 			eventually(t, "the failure was not noticed", has(SourceFailed))
 			check(t, w.Close())
+			eventually(t, "it was not opened again", func() bool { return r.Status().State == Starting })
 
 			again := good(startup+2*window+300, 11) // the last 300 are never a window
 			w = send(t, path, again)
@@ -85,5 +89,93 @@ func TestPumpThroughFIFO(t *testing.T) {
 				t.Errorf("%d forfeits, status %+v", r.forfeits, s)
 			}
 		})
+	}
+}
+
+func TestFIFOEndsWithItsLastWriter(t *testing.T) {
+	path := mkfifo(t)
+	stream, _, err := build(t, Config{Type: "file", Path: path}).Open()
+	check(t, err)
+	defer stream.Close()
+	go func() {
+		w := must(os.OpenFile(path, os.O_WRONLY, 0))
+		_, _ = w.WriteString("abc")
+		_ = w.Close()
+	}()
+	if got, err := io.ReadAll(stream); string(got) != "abc" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// TestFIFODrop drops from a FIFO that is open for writing all the time, so that
+// a read of it waits.
+func TestFIFODrop(t *testing.T) {
+	path := mkfifo(t)
+	w, err := os.OpenFile(path, os.O_RDWR, 0)
+	check(t, err)
+	defer w.Close()
+	stream, err := openFIFO(path)
+	check(t, err)
+	f := stream.(*fifo)
+	f.drop() // of nothing: it would hang here
+	for _, n := range []int{1, 4096, 10000, 64 << 10} {
+		must(w.Write(make([]byte, n)))
+		f.drop()
+		must(w.WriteString("new"))
+		p := make([]byte, 16)
+		if n, err := f.Read(p); string(p[:n]) != "new" || err != nil {
+			t.Errorf("after a drop of %d bytes: %q, %v", n, p[:n], err)
+		}
+	}
+
+	writing := make(chan struct{})
+	go func() { // until it finds the FIFO closed
+		defer close(writing)
+		for err := error(nil); err == nil; _, err = w.Write(make([]byte, 64<<10)) {
+		}
+	}()
+	must(f.Read(make([]byte, 1)))
+	for range 100 {
+		f.drop() // it does not follow the writer
+	}
+	check(t, w.Close())
+	<-writing
+	check(t, f.Close())
+	f.drop() // of what is closed
+}
+
+// TestPumpKeepsWhatIsQueued has samples wait before the source is first opened: with
+// no failure before them, they are as good as any.
+func TestPumpKeepsWhatIsQueued(t *testing.T) {
+	path := mkfifo(t)
+	w, err := os.OpenFile(path, os.O_RDWR, 0)
+	check(t, err)
+	defer w.Close()
+	samples := good(startup+window, 14)
+	must(w.Write(samples))
+	r := start(t, build(t, Config{Type: "file", Path: path, MinEntropy: 6}), new(bucket), PumpOptions{})
+	defer r.stop()
+	want := samples[startup : len(samples)-run(samples)]
+	eventually(t, "what waited was not poured", func() bool { return bytes.Equal(r.bytes(), want) })
+}
+
+// TestPumpDropsWhatAFailedSourceQueued has a source that is well again, but has
+// left more zeros behind than a few start-up tests would read.
+func TestPumpDropsWhatAFailedSourceQueued(t *testing.T) {
+	path := mkfifo(t)
+	w, err := os.OpenFile(path, os.O_RDWR, 0)
+	check(t, err)
+	defer w.Close()
+	_, err = w.Write(make([]byte, 60<<10))
+	check(t, err)
+	source := build(t, Config{Type: "file", Path: path, MinEntropy: 6})
+	r := start(t, source, new(bucket), PumpOptions{RetryMin: time.Millisecond, RetryMax: 2 * time.Millisecond})
+	defer r.stop()
+	eventually(t, "it was not opened again", func() bool { s := r.Status(); return s.LastFailure != nil && s.State == Starting })
+	_, err = w.Write(good(startup+window, 1))
+	check(t, err)
+	eventually(t, "the source is not up", func() bool { return r.Status().State == Up })
+	if n := r.Status().Failures["rct"]; n != 1 {
+		t.Errorf("%d start-up tests failed, want one", n)
 	}
 }

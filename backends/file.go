@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,19 +14,26 @@ import (
 // up a regular file of them. What is behind the path is looked at anew at each
 // Open. Symbolic links are followed to devices and FIFOs, as udev makes them, but
 // not to a file whose bytes would be destroyed. A terminal must be in raw mode.
+// The origin is what the path leads to, by number, so that two names of one device,
+// FIFO or file count once, and that of the kernel's generator is its driver.
 type fileSource struct {
 	config Config
-	device device
+	hwrng  *hwrng // for the one device that the kernel tells more of
+	rdev   uint64 // the number of that one
+}
+
+func newFile(c Config) *fileSource {
+	return &fileSource{config: c, hwrng: newHWRNG(c), rdev: unix.Mkdev(miscMajor, hwrngMinor)}
 }
 
 func (s *fileSource) Open() (io.ReadCloser, Info, error) {
 	path := s.config.Path
-	// Physical stays false: what writes there is for the operator to know.
-	info := s.config.claim(Info{Path: path, Origin: "file:" + path}, 8)
 	st, err := os.Stat(path)
 	if err != nil {
 		return nil, Info{}, err
 	}
+	number := *st.Sys().(*syscall.Stat_t)
+	origin := fmt.Sprintf("file:%d:%d", number.Dev, number.Ino)
 	var stream io.ReadCloser
 	kind := st.Mode().Type()
 	switch {
@@ -38,8 +46,11 @@ func (s *fileSource) Open() (io.ReadCloser, Info, error) {
 		stream, err = openConsumed(path)
 	case kind == fs.ModeNamedPipe:
 		stream, err = openFIFO(path)
+	case kind == fs.ModeDevice|fs.ModeCharDevice && number.Rdev == s.rdev:
+		return s.hwrng.Open()
 	case kind == fs.ModeDevice|fs.ModeCharDevice:
-		stream, err = s.device.open(path)
+		origin = fmt.Sprintf("dev:%d:%d", unix.Major(number.Rdev), unix.Minor(number.Rdev))
+		stream, err = s.hwrng.device.open(path)
 	default:
 		err = fmt.Errorf("open %s: it is a %s: name a character device, a FIFO, or a regular file with consume = true",
 			path, modeName(kind))
@@ -47,8 +58,8 @@ func (s *fileSource) Open() (io.ReadCloser, Info, error) {
 	if err != nil {
 		return nil, Info{}, err
 	}
-	info.Driver = modeName(kind)
-	return stream, info, nil
+	// Physical stays false: what writes there is for the operator to know.
+	return stream, s.config.claim(Info{Path: path, Driver: modeName(kind), Origin: origin}, 8), nil
 }
 
 func modeName(m fs.FileMode) string {
@@ -70,59 +81,3 @@ func modeName(m fs.FileMode) string {
 	}
 	return "file of unknown type"
 }
-
-// fifo is the reading end of a FIFO. Read waits for the first writer and says
-// io.EOF when the last one has left.
-type fifo struct {
-	file *os.File
-}
-
-func openFIFO(path string) (io.ReadCloser, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a FIFO's open waits for a writer
-	if err != nil {
-		return nil, err
-	}
-	if err := wantMode(f, fs.ModeNamedPipe); err != nil {
-		_ = f.Close()
-		return nil, err
-	}
-	return &fifo{file: f}, nil
-}
-
-func (f *fifo) Read(p []byte) (int, error) {
-	for {
-		n, err := f.file.Read(p)
-		if err != io.EOF {
-			return n, err
-		}
-		if hangup, err := f.await(); err != nil {
-			return 0, err
-		} else if hangup {
-			return 0, io.EOF
-		}
-	}
-}
-
-// await waits until there is something to read, or a writer has been there and
-// left. A FIFO that was never written to since it was opened reads as ended, but
-// does not poll as hung up (pipe_poll in fs/pipe.c).
-func (f *fifo) await() (hangup bool, err error) {
-	raw, err := f.file.SyscallConn()
-	if err != nil {
-		return false, os.ErrClosed
-	}
-	err = raw.Read(func(fd uintptr) bool {
-		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		if _, err := unix.Poll(poll, 0); err != nil {
-			return err != unix.EINTR
-		}
-		hangup = poll[0].Revents == unix.POLLHUP
-		return poll[0].Revents != 0
-	})
-	if err != nil { // there is no deadline, so it can only be Close
-		return false, os.ErrClosed
-	}
-	return hangup, nil
-}
-
-func (f *fifo) Close() error { return f.file.Close() }

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -15,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const consumerEnv = "HEADGATE_TEST_CONSUME"
@@ -53,6 +54,8 @@ func TestFileRefused(t *testing.T) {
 	socket, err := net.Listen("unix", at("socket"))
 	check(t, err)
 	defer socket.Close()
+	open := mkfifo(t)
+	check(t, os.Chmod(open, 0o602))
 	for _, c := range []struct {
 		path    string
 		consume bool
@@ -68,6 +71,7 @@ func TestFileRefused(t *testing.T) {
 		{at("socket"), true, "consume = true is for regular files"},
 		{dir, false, "it is a directory: name a character device"},
 		{mkfifo(t), true, "it is a FIFO: consume = true is for regular files"},
+		{open, false, "every user may write to this FIFO, and so choose its bytes: take that right away (chmod o-w)"},
 		{"/dev/null", true, "it is a character device: consume = true is for regular files"},
 	} {
 		_, _, err := build(t, Config{Type: "file", Path: c.path, Consume: c.consume}).Open()
@@ -80,18 +84,79 @@ func TestFileRefused(t *testing.T) {
 	}
 }
 
-func TestFIFOEndsWithItsLastWriter(t *testing.T) {
-	path := mkfifo(t)
-	stream, _, err := build(t, Config{Type: "file", Path: path}).Open()
+func originOf(t *testing.T, s Source) string {
+	t.Helper()
+	stream, info, err := s.Open()
+	check(t, err)
+	check(t, stream.Close())
+	return info.Origin
+}
+
+// TestFileOrigin has two names of one thing count once, and two things twice.
+func TestFileOrigin(t *testing.T) {
+	dir := t.TempDir()
+	link := func(path string) string {
+		name := filepath.Join(dir, fmt.Sprint("link", rand.Uint64()))
+		check(t, os.Symlink(path, name))
+		return name
+	}
+	fifo, regular := mkfifo(t), filepath.Join(dir, "samples")
+	second := filepath.Join(dir, "second name")
+	check(t, os.Link(fifo, second))
+	check(t, os.WriteFile(regular, noise(64), 0o600))
+	seen := map[string]string{}
+	for _, c := range []struct {
+		names   []string
+		consume bool
+		want    string // "" is any
+	}{
+		{[]string{"/dev/zero", link("/dev/zero"), "/dev/../dev/zero"}, false, "dev:1:5"},
+		{[]string{"/dev/urandom", link("/dev/urandom")}, false, "dev:1:9"},
+		{[]string{fifo, second, link(fifo)}, false, ""},
+		{[]string{mkfifo(t)}, false, ""},
+		{[]string{regular, dir + "/../" + filepath.Base(dir) + "/samples"}, true, ""},
+	} {
+		first := ""
+		for _, name := range c.names {
+			got := originOf(t, build(t, Config{Type: "file", Path: name, Consume: c.consume}))
+			if first == "" {
+				first = got
+			}
+			if got != first || c.want != "" && got != c.want {
+				t.Errorf("%s: origin %q, want %q or %q", name, got, c.want, first)
+			}
+		}
+		if other, ok := seen[first]; ok {
+			t.Errorf("%s and %s are of one origin, %q", c.names[0], other, first)
+		}
+		seen[first] = c.names[0]
+	}
+	if got := originOf(t, build(t, Config{Type: "file", Path: fifo, Origin: "chip"})); got != "chip" {
+		t.Errorf("origin %q, want the one given", got)
+	}
+}
+
+// TestFileOnHWRNG has type file over the device that type hwrng reads, with another
+// number in its place: what the kernel says of its driver holds for both.
+func TestFileOnHWRNG(t *testing.T) {
+	if c := build(t, Config{Type: "file", Path: "/dev/hwrng"}).(*fileSource); unix.Major(c.rdev) != 10 || unix.Minor(c.rdev) != 183 {
+		t.Errorf("the device is looked for at %d:%d", unix.Major(c.rdev), unix.Minor(c.rdev))
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	check(t, os.Symlink("/dev/zero", link))
+	s := build(t, Config{Type: "file", Path: link}).(*fileSource)
+	h := testHWRNG(t, "/dev/zero", "ath9k", "128", 0)
+	s.rdev, s.hwrng.attr = unix.Mkdev(1, 5), h.attr
+	stream, info, err := s.Open()
 	check(t, err)
 	defer stream.Close()
-	go func() {
-		w := must(os.OpenFile(path, os.O_WRONLY, 0))
-		_, _ = w.WriteString("abc")
-		_ = w.Close()
-	}()
-	if got, err := io.ReadAll(stream); string(got) != "abc" || err != nil {
-		t.Errorf("%q, %v", got, err)
+	want := Info{Kind: "file", Path: link, Driver: "ath9k", Origin: originOf(t, h), MinEntropy: 1, Assumed: true, Physical: true}
+	if info != want {
+		t.Errorf("info\n got %+v\nwant %+v", info, want)
+	}
+	setAttribute(t, h, "rng_current", "tpm-rng-0")
+	if _, err := stream.Read(make([]byte, 16)); !errors.Is(err, errDriverChanged) {
+		t.Errorf("another driver: %v", err)
 	}
 }
 

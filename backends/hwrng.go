@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,6 +17,9 @@ const (
 	hwrngPath = "/dev/hwrng"                // drivers/char/hw_random/core.c
 	hwrngAttr = "/sys/class/misc/hw_random" // Documentation/admin-guide/hw_random.rst
 	fullScale = 1024.0                      // quality is in bits per 1024 bits: include/linux/hw_random.h
+
+	miscMajor  = 10  // MISC_MAJOR: include/uapi/linux/major.h
+	hwrngMinor = 183 // HWRNG_MINOR: include/linux/miscdevice.h
 )
 
 var errDriverChanged = errors.New("the kernel has changed the driver, or the quality that it gives it")
@@ -39,36 +43,58 @@ func newHWRNG(c Config) *hwrng {
 }
 
 func (h *hwrng) Open() (io.ReadCloser, Info, error) {
-	w := &watched{
-		driver:  openAttribute(filepath.Join(h.attr, "rng_current")),
-		quality: openAttribute(filepath.Join(h.attr, "rng_quality")),
-	}
-	if w.driver.value == "none" {
-		w.closeAttributes()
-		return nil, Info{}, fmt.Errorf("open %s: the kernel has no generator for it (rng_current is none): load the driver of one", h.path)
-	}
-	var err error
-	if w.ReadCloser, err = h.device.open(h.path); err != nil {
+	w := new(watched)
+	info, err := h.open(w)
+	if err != nil {
 		w.closeAttributes()
 		return nil, Info{}, err
 	}
-	return w, h.describe(w.driver.value, w.quality.value), nil
+	return w, info, nil
+}
+
+func (h *hwrng) open(w *watched) (info Info, err error) {
+	if w.driver, err = openAttribute(filepath.Join(h.attr, "rng_current")); err != nil {
+		return info, err
+	}
+	if w.quality, err = openAttribute(filepath.Join(h.attr, "rng_quality")); err != nil {
+		return info, err
+	}
+	if w.driver.value == "none" {
+		return info, fmt.Errorf("open %s: the kernel has no generator for it (rng_current is none): load the driver of one", h.path)
+	}
+	if info, err = h.describe(&w.driver, &w.quality); err != nil {
+		return info, err
+	}
+	w.ReadCloser, err = h.device.open(h.path)
+	return info, err
 }
 
 // describe judges what the kernel says. An unknown driver, and virtio, whose bytes
 // come from the host above this one, are not physical sources of this host; they
-// may be good ones all the same. A quality of 0 is one that nobody has estimated.
-func (h *hwrng) describe(driver, quality string) Info {
-	info := Info{Path: h.path, Driver: driver, Origin: driver}
-	if driver == "" {
+// may be good ones all the same.
+func (h *hwrng) describe(driver, quality *attribute) (Info, error) {
+	info := Info{Path: h.path, Driver: driver.value, Origin: driver.value}
+	if driver.value == "" {
 		info.Driver, info.Origin = "unknown", "hwrng"
 	}
-	info.Physical = driver != "" && !strings.HasPrefix(driver, "virtio")
+	info.Physical = driver.value != "" && !strings.HasPrefix(driver.value, "virtio")
 	bits := 8.0
-	if q, err := strconv.ParseUint(quality, 10, 16); err == nil && q > 0 {
+	if h.config.MinEntropy == 0 && quality.file != nil {
+		q, err := strconv.ParseUint(quality.value, 10, 16)
+		switch {
+		case err != nil:
+			return info, fmt.Errorf("open %s: the kernel does not say what %s is worth (rng_quality is %q): set min_entropy as assessed",
+				h.path, info.Driver, quality.value)
+		case q == 0:
+			// Since Linux 6.2 a driver that states no quality has 1024 (default_quality in
+			// drivers/char/hw_random/core.c), so that 0 is somebody's distrust. Before, it
+			// was also that of a driver nobody had judged; credited it was neither.
+			return info, fmt.Errorf("open %s: the kernel credits nothing to %s (rng_quality is 0): set min_entropy as assessed",
+				h.path, info.Driver)
+		}
 		bits *= float64(q) / fullScale
 	}
-	return h.config.claim(info, bits)
+	return h.config.claim(info, bits), nil
 }
 
 // watched is a stream that ends when an attribute is no longer what it was at
@@ -104,21 +130,25 @@ func (w *watched) closeAttributes() {
 }
 
 // attribute is a file of sysfs, kept open so that reading it again costs no
-// allocation. Where there is none, its value is "" and never changes.
+// allocation. Where there is none, as there is no rng_quality in old kernels, its
+// value is "" and never changes.
 type attribute struct {
 	file  *os.File
 	value string
 	text  [64]byte
 }
 
-func openAttribute(path string) (a attribute) {
-	var err error
-	if a.file, err = os.Open(path); err != nil {
-		a.file = nil
-		return a
+func openAttribute(path string) (attribute, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return attribute{}, nil
 	}
+	if err != nil {
+		return attribute{}, err
+	}
+	a := attribute{file: f}
 	a.value = string(a.read())
-	return a
+	return a, nil
 }
 
 func (a *attribute) read() []byte {

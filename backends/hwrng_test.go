@@ -22,12 +22,17 @@ func TestHWRNGClaim(t *testing.T) {
 		{"ath9k", "320", 0, 2, true, "ath9k", true}, // 320/1024 of 8 is 2.5
 		{"ath9k", "128", 0, 1, true, "ath9k", true},
 		{"ath9k", "128", 6, 6, false, "ath9k", true}, // the operator's word goes first
-		{"ath9k", "0", 0, 2, true, "ath9k", true},
-		{"ath9k", "nonsense", 0, 2, true, "ath9k", true},
+		{"ath9k", "1", 0, 8.0 / 1024, true, "ath9k", true},
+		{"ath9k", "0", 6, 6, false, "ath9k", true},
+		{"ath9k", "nonsense", 6, 6, false, "ath9k", true},
 		{"virtio_rng.0", "1024", 0, 2, true, "virtio_rng.0", false},
-		{"", "", 0, 2, true, "hwrng", false},
+		{"ath9k", "none", 0, 2, true, "ath9k", true}, // no such file in old kernels
+		{"", "none", 0, 2, true, "hwrng", false},
 	} {
 		h := testHWRNG(t, "/dev/zero", c.driver, c.quality, c.given)
+		if c.quality == "none" {
+			check(t, os.Remove(filepath.Join(h.attr, "rng_quality")))
+		}
 		stream, info, err := h.Open()
 		check(t, err)
 		check(t, stream.Close())
@@ -37,16 +42,35 @@ func TestHWRNGClaim(t *testing.T) {
 	}
 }
 
+// TestHWRNGWithoutCredit has the kernel say nothing, or nothing good, of a driver
+// that the operator has not assessed either.
+func TestHWRNGWithoutCredit(t *testing.T) {
+	for quality, want := range map[string]string{
+		"0":        "open /dev/zero: the kernel credits nothing to ath9k (rng_quality is 0): set min_entropy as assessed",
+		"nonsense": `open /dev/zero: the kernel does not say what ath9k is worth (rng_quality is "nonsense"): set min_entropy as assessed`,
+		"":         `open /dev/zero: the kernel does not say what ath9k is worth (rng_quality is ""): set min_entropy as assessed`,
+	} {
+		files := openFiles(t)
+		stream, _, err := testHWRNG(t, "/dev/zero", "ath9k", quality, 0).Open()
+		if stream != nil || err == nil || err.Error() != want {
+			t.Errorf("quality %q: %v", quality, err)
+		}
+		if n := openFiles(t); n > files {
+			t.Errorf("quality %q: %d descriptors are left open", quality, n-files)
+		}
+	}
+}
+
 func TestHWRNGNoDriver(t *testing.T) {
 	_, _, err := testHWRNG(t, "/dev/zero", "none", "0", 0).Open()
 	if err == nil || !strings.Contains(err.Error(), "rng_current is none") {
 		t.Errorf("got %v", err)
 	}
-	h := testHWRNG(t, filepath.Join(t.TempDir(), "hwrng"), "x", "0", 0)
+	h := testHWRNG(t, filepath.Join(t.TempDir(), "hwrng"), "x", "1024", 0)
 	if _, _, err := h.Open(); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no device: %v", err)
 	}
-	h = testHWRNG(t, mkfifo(t), "x", "0", 0)
+	h = testHWRNG(t, mkfifo(t), "x", "1024", 0)
 	if _, _, err := h.Open(); err == nil || !strings.Contains(err.Error(), "it is a FIFO, not a character device") {
 		t.Errorf("not a device: %v", err)
 	}

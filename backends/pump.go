@@ -63,16 +63,19 @@ func (p *Pump) Status() Status { return p.record.snapshot() }
 // Run carries samples until ctx is done, and then returns nil. Whatever happens to
 // the source, it is tried again.
 func (p *Pump) Run(ctx context.Context) error {
+	defer func() {
+		p.record.enter(Ended, nil)
+		p.endCapture(p.capture.Load(), ctx.Err())
+	}()
 	pause := p.options.RetryMin
 	for {
 		up, err := p.stream(ctx)
 		if ctx.Err() != nil {
-			p.record.enter(Ended, nil)
-			p.endCapture(ctx.Err())
 			return nil
 		}
+		// In this order: a capture that comes in between sees the new state itself.
 		p.settle(err, up > 0)
-		p.endCapture(err)
+		p.endCapture(p.capture.Load(), err)
 		if up > p.options.RetryMax { // it was well for a while
 			pause = p.options.RetryMin
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -131,6 +132,19 @@ func script(samples []byte) func(p []byte) (int, error) {
 	}
 }
 
+// streams is a source of which each Open gives the next of these, as script does.
+func streams(each ...[]byte) *Fake {
+	f := sixBits(nil)
+	f.Refuse = func() error {
+		f.Fill = nil
+		if len(each) > 0 {
+			f.Fill, each = script(each[0]), each[1:]
+		}
+		return nil
+	}
+	return f
+}
+
 func sixBits(fill func(p []byte) (int, error)) *Fake {
 	return &Fake{Info: Info{MinEntropy: 6}, Fill: fill}
 }
@@ -156,7 +170,7 @@ func TestPumpHoldsBackTheOpenRun(t *testing.T) {
 		copy(samples[edge-5:], []byte("\x01aaaaaa\x02")) // 4 before the edge and 2 after
 		edge += window
 		copy(samples[edge-5:], []byte("\x01bbbbbbbb")) // 8 is the cutoff
-		r := start(t, sixBits(script(samples)), new(bucket), PumpOptions{})
+		r := start(t, streams(samples), new(bucket), PumpOptions{})
 		defer r.stop()
 		synctest.Wait()
 		r.wantEvents(t, StartupPassed, SourceUp, SourceFailed+" rct")
@@ -167,7 +181,7 @@ func TestPumpHoldsBackTheOpenRun(t *testing.T) {
 		if r.forfeits != 1 || s.State != Failed || s.Failures[health.RCT] != 1 || s.LastFailure.Test != health.RCT {
 			t.Errorf("%d forfeits, status %+v", r.forfeits, s)
 		}
-		if s.EntropyBits != uint64(6*len(r.bytes())) || s.RawBytes != startup+3*window {
+		if s.EntropyBits != uint64(6*len(r.bytes())) || s.RawBytes != startup+2*window+100 {
 			t.Errorf("credited %d bits, read %d bytes", s.EntropyBits, s.RawBytes)
 		}
 	})
@@ -193,7 +207,7 @@ func TestPumpDropsTheFailingWindow(t *testing.T) {
 				bad := startup + 2*window
 				spoil(samples[bad : bad+window])
 				again := good(startup+window, 3)
-				r := start(t, sixBits(script(append(samples[:bad+window:bad+window], again...))), new(bucket), PumpOptions{})
+				r := start(t, streams(samples, again), new(bucket), PumpOptions{})
 				defer r.stop()
 				synctest.Wait()
 				want := samples[startup : bad-run(samples[:bad])]
@@ -214,11 +228,63 @@ func TestPumpDropsTheFailingWindow(t *testing.T) {
 	}
 }
 
+// TestPumpTestsWhatComesSlowly has sources that give 10 bytes a second. A window of
+// theirs takes most of a minute, and a failure is not to wait for its end.
+func TestPumpTestsWhatComesSlowly(t *testing.T) {
+	const fine = startup + 2*window + 100
+	for name, c := range map[string]struct {
+		zeros int
+		end   error
+		raw   uint64
+	}{
+		"turns to zeros":      {zeros: 5000, raw: fine + 10},
+		"8 zeros and silence": {zeros: 8, raw: fine + 8},
+		"8 zeros and the end": {zeros: 8, end: io.EOF, raw: fine + 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				samples := good(fine+c.zeros, 10)
+				samples[fine-1] = 1
+				clear(samples[fine:])
+				rest := samples
+				source := sixBits(func(p []byte) (int, error) {
+					time.Sleep(time.Second)
+					n := copy(p[:min(len(p), 10)], rest)
+					if rest = rest[n:]; len(rest) == 0 {
+						return n, c.end
+					}
+					return n, nil
+				})
+				// Again it does not come up.
+				source.Refuse = func() error {
+					if len(rest) < len(samples) {
+						return errors.New("no such device")
+					}
+					return nil
+				}
+				r := start(t, source, new(bucket), PumpOptions{})
+				defer r.stop()
+				pass((4*52 + 10 + 2) * time.Second) // each window is 52 reads
+				if kinds := r.kinds(); len(kinds) < 3 || kinds[2] != SourceFailed+" rct" {
+					t.Errorf("events %q, want a failure", kinds)
+				}
+				whole := samples[startup : startup+2*window]
+				if got, want := r.bytes(), whole[:len(whole)-run(whole)]; !bytes.Equal(got, want) {
+					t.Errorf("poured %d bytes, want the %d of the finished windows", len(got), len(want))
+				}
+				if s := r.Status(); r.forfeits != 1 || s.RawBytes != c.raw || s.Failures[health.RCT] != 1 {
+					t.Errorf("%d forfeits, read %d bytes, want %d, status %+v", r.forfeits, s.RawBytes, c.raw, s)
+				}
+			})
+		})
+	}
+}
+
 func TestPumpStartupFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		samples := good(startup, 4)
 		clear(samples[startup-8:]) // at the very end
-		r := start(t, sixBits(script(append(samples, good(startup, 5)...))), new(bucket), PumpOptions{})
+		r := start(t, streams(samples, good(startup, 5)), new(bucket), PumpOptions{})
 		defer r.stop()
 		pass(time.Second)
 		r.wantEvents(t, StartupFailed+" rct", StartupPassed, SourceUp)
@@ -259,6 +325,37 @@ func TestPumpMissingSource(t *testing.T) {
 	})
 }
 
+// TestPumpEnds has Run return in each state that it can be in: the last one is Ended.
+func TestPumpEnds(t *testing.T) {
+	zeros := func(p []byte) (int, error) {
+		clear(p)
+		return len(p), nil
+	}
+	for name, c := range map[string]struct {
+		source *Fake
+		during string
+	}{
+		"in the start-up test":       {sixBits(nil), Starting},
+		"up":                         {sixBits(script(good(startup, 13))), Up},
+		"in the pause of a lost one": {&Fake{Refuse: func() error { return os.ErrNotExist }}, Missing},
+		"in the pause of a failed":   {sixBits(zeros), Failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := start(t, c.source, new(bucket), PumpOptions{})
+				synctest.Wait()
+				if s := r.Status(); s.State != c.during {
+					t.Errorf("before: %+v", s)
+				}
+				r.stop()
+				if s := r.Status(); s.State != Ended || s.Error != "" {
+					t.Errorf("after: %+v", s)
+				}
+			})
+		})
+	}
+}
+
 func TestPumpStuckSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, sixBits(script(good(startup+100, 7))), new(bucket), PumpOptions{})
@@ -281,7 +378,7 @@ func TestPumpFullSink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		samples := good(startup+21*window, 8)
 		clear(samples[startup+20*window:])
-		r := start(t, sixBits(script(samples)), &bucket{full: true}, PumpOptions{})
+		r := start(t, streams(samples), &bucket{full: true}, PumpOptions{})
 		defer r.stop()
 		pass(199 * time.Second) // 10 s a window
 		if s := r.Status(); s.State != Up || s.RawBytes != startup+20*window || s.EntropyBits != 0 {

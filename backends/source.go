@@ -63,7 +63,7 @@ func New(c Config) (Source, error) {
 	case "rdseed":
 		return rdseedSource{c}, nil
 	default:
-		return &fileSource{config: c}, nil
+		return newFile(c), nil
 	}
 }
 
@@ -93,7 +93,7 @@ func (c Config) check() error {
 }
 
 // claim completes info from c: what the operator says goes before what was found.
-// bound is what the device says of itself, in bits per byte.
+// bound is what the device says of itself, in bits per byte and above 0.
 func (c Config) claim(info Info, bound float64) Info {
 	info.Kind = c.Type
 	if c.Origin != "" {
@@ -101,13 +101,13 @@ func (c Config) claim(info Info, bound float64) Info {
 	}
 	info.MinEntropy = c.MinEntropy
 	if info.Assumed = c.MinEntropy == 0; info.Assumed {
-		info.MinEntropy = max(leastMinEntropy, min(AssumedMinEntropy, bound))
+		info.MinEntropy = min(AssumedMinEntropy, bound)
 	}
 	return info
 }
 
-// Discover returns every usable physical source of this host, as configurations
-// without an assessed min-entropy.
+// Discover returns every physical source of this host that is usable without an
+// assessed min-entropy, as configurations without one.
 func Discover() []Config {
 	var found []Config
 	for _, c := range []Config{{Name: "hwrng", Type: "hwrng", Path: hwrngPath}, {Name: "rdseed", Type: "rdseed"}} {

@@ -47,6 +47,11 @@ func (p *Pump) stream(ctx context.Context) (up time.Duration, err error) {
 		return 0, err
 	}
 	defer s.end()
+	if q, ok := samples.(interface{ drop() }); ok && p.told == Failed {
+		// What the source has queued since it failed says nothing of it now, and many
+		// start-up tests would fail of it, with a longer pause after each.
+		q.drop()
+	}
 	p.record.opened(info)
 	p.sink.SetOrigin(info.Origin)
 	if err := s.startup(); err != nil {
@@ -112,30 +117,32 @@ func (s *stream) window(ctx context.Context) error {
 	return nil
 }
 
-// next fills p with new samples and tests them. On a failure of theirs, nothing
-// that is in the pump or unused in the sink is ever used.
+// next fills p with new samples. They are tested as they come: a slow source may
+// take minutes for a window, and one that sends a failing run and nothing after it
+// has failed. On a failure, nothing that is in the pump or unused in the sink is
+// ever used.
 func (s *stream) next(p []byte) error {
-	for rest := p; len(rest) > 0; {
+	for len(p) > 0 {
 		s.stall.Reset(s.pump.options.StallAfter)
-		n, err := s.samples.Read(rest)
+		n, err := s.samples.Read(p)
 		s.stall.Stop()
 		s.pump.record.raw.Add(uint64(n))
-		rest = rest[n:]
+		if err := s.monitor.Test(p[:n]); err != nil {
+			clear(s.buf)
+			s.pump.sink.Forfeit()
+			return err
+		}
+		p = p[n:]
 		switch {
 		case s.stalled.Load():
 			return fmt.Errorf("no byte for %v: %w", s.pump.options.StallAfter, errStalled)
-		case err == io.EOF && len(rest) > 0:
+		case err == io.EOF && len(p) > 0:
 			return errGone
-		case err != nil && len(rest) > 0:
+		case err != nil && len(p) > 0:
 			return err
-		case n == 0 && len(rest) > 0:
+		case n == 0 && len(p) > 0:
 			return io.ErrNoProgress
 		}
 	}
-	err := s.monitor.Test(p)
-	if err != nil {
-		clear(s.buf)
-		s.pump.sink.Forfeit()
-	}
-	return err
+	return nil
 }

@@ -5,6 +5,7 @@ package integration
 import (
 	"context"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,6 +32,7 @@ func TestGuestdPort(t *testing.T) {
 	hostd := rig.Hostd(t, programs(t).Hostd, dir, sound+text)
 	g := rig.BootGuest(t, rig.Config{Name: "port", Image: image, Dir: dir, Port: socket})
 	unseeded(ctx, t, g)
+	mixedOnly(ctx, t, g)
 	seed(ctx, t, g)
 	residentMemory(ctx, t, g)
 
@@ -85,6 +87,20 @@ func unseeded(ctx context.Context, t *testing.T, g *rig.Guest) {
 	if len(records) > 0 {
 		t.Fatalf("the guest's generator was ready at %s, before guestd ran", records[0].At)
 	}
+}
+
+// mixedOnly shows that guestd seed is not content with bytes that did not make the
+// kernel's generator ready: who makes a key after it relies on that.
+func mixedOnly(ctx context.Context, t *testing.T, g *rig.Guest) {
+	t.Helper()
+	exit, err := g.Run(ctx, 10*time.Second, "guestd", "seed", "--credit", "none", "--timeout", "500ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if exit.Code != 1 || !strings.Contains(exit.Stderr, "mixed, but not enough was credited") {
+		t.Errorf("guestd seed --credit none: exit %d\n%s%s", exit.Code, exit.Stdout, exit.Stderr)
+	}
+	unseeded(ctx, t, g)
 }
 
 // seed runs guestd seed and measures by the kernel's clock when the generator

@@ -18,8 +18,8 @@ func TestShortSupplyIsShared(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("weights %v: Jain %.5f, classes %.4v, delivered %.4f, restless %.3f, newcomers' median %v, 99th %v",
-			weights, s.Jain, s.Classes, s.Delivered, s.Restless, s.Percentile(0.5), s.Percentile(0.99))
+		t.Logf("weights %v: Jain %.5f, classes %.4v, delivered %.4f, restless %.3f, newcomers' median %v, 99th %v (floor %v, %v)",
+			weights, s.Jain, s.Classes, s.Delivered, s.Restless, s.Newcomers.Percentile(0.5), s.Newcomers.Percentile(0.99), s.Floor.Percentile(0.5), s.Floor.Percentile(0.99))
 		if len(weights) == 1 && s.Jain < 0.999 { // of different weights, some get too few requests to be told apart
 			t.Errorf("weights %v: Jain's index is %.5f, want 0.999", weights, s.Jain)
 		}

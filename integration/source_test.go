@@ -5,9 +5,7 @@ package integration
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -73,7 +71,6 @@ min_entropy = 6.0
 	}
 
 	noise.zeros.Store(false)
-	noise.empty(t)
 	back := awaitStatus(ctx, t, hostd, "the source is back", func(s control.Status) bool {
 		return s.Sources[0].State == up && s.Reservoir.ConditionedBytes > later.Reservoir.ConditionedBytes
 	})
@@ -127,16 +124,4 @@ func newFIFO(ctx context.Context, t *testing.T, path string) *fifo {
 		}
 	}()
 	return f
-}
-
-// empty takes out what a stopped source has left standing, 64 KiB of zeros: the
-// daemon would need as many attempts as that has windows to get through it.
-func (f *fifo) empty(t *testing.T) {
-	t.Helper()
-	if err := f.file.SetReadDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(io.Discard, f.file); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Fatalf("empty the FIFO: %v", err)
-	}
 }

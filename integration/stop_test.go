@@ -8,7 +8,9 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -79,5 +81,60 @@ pipes = ["qemu:%s", "egd:%s"]
 		if _, err := os.Lstat(socket); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s is still there: %v", socket, err)
 		}
+	}
+}
+
+// TestStopIsNotLost shows that SIGTERM ends hostd within 1 s also among reloads,
+// and when nobody reads its log.
+func TestStopIsNotLost(t *testing.T) {
+	dir := rig.Dir(t)
+	config := filepath.Join(dir, "hostd.toml")
+	text := fmt.Sprintf("control = %q\nstate = %q\n", filepath.Join(dir, "control.sock"), filepath.Join(dir, "state.json"))
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log, unread, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	defer unread.Close()
+	_ = unread.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	if n, err := unread.Write(make([]byte, 1<<20)); err == nil {
+		t.Fatalf("a pipe took %d bytes", n)
+	}
+
+	cmd := exec.Command(programs(t).Hostd, "serve", "--config", config)
+	cmd.Stderr = unread
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	ctx := within(t, 20*time.Second)
+	for {
+		if conn, err := net.Dial("unix", filepath.Join(dir, "control.sock")); err == nil {
+			conn.Close()
+			break
+		}
+		pause(ctx, t, 10*time.Millisecond)
+	}
+	pause(ctx, t, 100*time.Millisecond)
+	begun := time.Now()
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGHUP, syscall.SIGHUP, syscall.SIGTERM} {
+		if err := cmd.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case err := <-ended:
+		if took := time.Since(begun); err != nil || took > time.Second {
+			t.Errorf("hostd ended %v after SIGTERM, %v", took, err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("hostd goes on 5 s after SIGTERM")
+		_ = cmd.Process.Kill()
+		t.Log(<-ended)
 	}
 }

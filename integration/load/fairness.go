@@ -32,15 +32,19 @@ type Shares struct {
 	Conditioned uint64          // bytes, in the time measured
 	Delivered   float64         // of those
 	Restless    float64         // what a guest that reconnects all the time got of one greedy guest's share
-	Newcomers   []time.Duration // from connect to the first 32 bytes, in rising order
+	Newcomers   Times           // from connect to the first 32 bytes
+	Floor       Times           // the same from a server that answers from a fixed buffer, in turns with them
 }
 
-// Percentile of the newcomers' times.
-func (s Shares) Percentile(p float64) time.Duration {
-	if len(s.Newcomers) == 0 {
+// Times are durations in rising order.
+type Times []time.Duration
+
+// Percentile is the smallest time that the part p of all does not exceed.
+func (t Times) Percentile(p float64) time.Duration {
+	if len(t) == 0 {
 		return 0
 	}
-	return s.Newcomers[int(math.Ceil(p*float64(len(s.Newcomers))))-1]
+	return t[int(math.Ceil(p*float64(len(t))))-1]
 }
 
 // Measure runs the crowd against a hostd.
@@ -102,7 +106,12 @@ func (f Fairness) Measure(ctx context.Context, binary string) (s Shares, err err
 	if err != nil {
 		return s, err
 	}
-	if s.Newcomers, err = f.measureNewcomers(crowd, newcomers); err != nil {
+	floor, err := startFixed(filepath.Join(dir, "fixed"))
+	if err != nil {
+		return s, err
+	}
+	defer floor.close()
+	if s.Newcomers, s.Floor, err = f.measureNewcomers(crowd, newcomers, &client{path: floor.path}); err != nil {
 		return s, err
 	}
 	after, conditionedAfter, err := snapshot(ctx, hostd, everybody)
@@ -125,21 +134,25 @@ func (f Fairness) Measure(ctx context.Context, binary string) (s Shares, err err
 func (f Fairness) weight(i int) int { return f.Weights[i%len(f.Weights)] }
 
 // measureNewcomers spreads the newcomers over the time measured.
-func (f Fairness) measureNewcomers(crowd *crowd, newcomers []*client) ([]time.Duration, error) {
+func (f Fairness) measureNewcomers(crowd *crowd, newcomers []*client, floor *client) (times, least Times, err error) {
 	end := time.Now().Add(f.Time)
-	var times []time.Duration
 	for i, n := range newcomers {
 		if err := crowd.pause(time.Until(end) / time.Duration(len(newcomers)-i+1)); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		took, err := n.newcomer(crowd.ctx, 32)
 		if err != nil {
-			return nil, fmt.Errorf("newcomer %d: %w", i, err)
+			return nil, nil, fmt.Errorf("newcomer %d: %w", i, err)
 		}
 		times = append(times, took)
+		if took, err = floor.newcomer(crowd.ctx, 32); err != nil {
+			return nil, nil, err
+		}
+		least = append(least, took)
 	}
 	slices.Sort(times)
-	return times, crowd.pause(time.Until(end))
+	slices.Sort(least)
+	return times, least, crowd.pause(time.Until(end))
 }
 
 // drained waits until every guest that is connected has had its first bytes and

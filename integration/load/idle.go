@@ -64,6 +64,9 @@ func Idle(ctx context.Context, binary string, guests int, d time.Duration) (c Co
 		return c, err
 	}
 	c.Connected = min(guests, most-guests-spareFiles)
+	if c.Connected < guests/2 {
+		return c, fmt.Errorf("%d guests need %d open files, the limit is %d: raise it with ulimit -n", guests, 2*guests+spareFiles, most)
+	}
 	var last net.Conn
 	for i := range c.Connected {
 		conn, err := dial(ctx, path(i))

@@ -39,7 +39,7 @@ func Remedy(packages []string) string {
 }
 
 // Need ends the test where no guest can run: skipped on a laptop, failed where
-// CI=true, because the rig has to be there.
+// CI is set, because the rig has to be there.
 func Need(t testing.TB) {
 	t.Helper()
 	missing := Missing()
@@ -47,7 +47,7 @@ func Need(t testing.TB) {
 		return
 	}
 	why := fmt.Sprintf("no guest can be booted here; as root: %s", Remedy(missing))
-	if os.Getenv("CI") == "true" {
+	if os.Getenv("CI") != "" {
 		t.Fatal(why)
 	}
 	t.Skip(why)
