@@ -62,11 +62,11 @@ func (s *Scheduler) Wake() {
 	s.mu.Unlock()
 }
 
-// Waiting is the number of taps that wait for supply, and whether it is short.
-func (s *Scheduler) Waiting() (taps int, short bool) {
+// Waiting is the number of taps that wait for supply.
+func (s *Scheduler) Waiting() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.order.waiting), s.short.Load()
+	return len(s.order.waiting)
 }
 
 func (s *Scheduler) newFlow(weight int) *flow {

@@ -130,10 +130,10 @@ func (t *Tap) Available() int {
 		return min(t.fresh, level)
 	}
 	n := max(0, min(t.bucket.Level(t.s.opt.Now()), level-t.s.opt.BootReserve))
-	switch waiting, short := t.s.Waiting(); {
-	case waiting > 0:
-		return 0
-	case short:
+	if t.s.short.Load() {
+		if t.s.Waiting() > 0 {
+			return 0
+		}
 		return min(n, Quantum)
 	}
 	return n

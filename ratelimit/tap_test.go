@@ -331,8 +331,7 @@ func TestEveryByteOnce(t *testing.T) {
 	select {
 	case <-all:
 	case <-time.After(20 * time.Second):
-		n, short := s.Waiting()
-		t.Errorf("stuck: %d of %d bytes given, %d taps wait, short %v, level %d", got, total, n, short, supply.Level())
+		t.Errorf("stuck: %d of %d bytes given, %d taps wait, short %v, level %d", got, total, s.Waiting(), s.short.Load(), supply.Level())
 	}
 	cancel()
 	wg.Wait()
@@ -351,7 +350,7 @@ func TestTheWayOfAByteAllocatesNothing(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for range asked {
-			for n := 0; n == 0; n, _ = s.Waiting() {
+			for s.Waiting() == 0 {
 				runtime.Gosched()
 			}
 			supply.add(64)
