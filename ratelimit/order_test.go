@@ -208,69 +208,62 @@ func TestOrderSharesMaxMin(t *testing.T) {
 	})
 }
 
+// crowd is an order in which 333 flows of each class wait all the time.
+type crowd struct {
+	*order
+	flows []*flow
+}
+
+var classes = []int{1, 2, 4}
+
+func newCrowd(first bool) crowd {
+	c := crowd{order: &order{}}
+	c.begin()
+	for i := range 999 {
+		c.flows = append(c.flows, c.newFlow(classes[i%3]))
+		c.join(c.flows[i], Quantum, first)
+	}
+	return c
+}
+
+// serve serves n requests and returns what each class got of its share.
+func (c crowd) serve(n int) map[int]float64 {
+	got := map[int]float64{}
+	for range n {
+		f := c.next()
+		c.order.serve(f, Quantum)
+		c.join(f, Quantum, false)
+		got[int(f.weight)] += 7 / float64(n) / float64(f.weight)
+	}
+	return got
+}
+
+func (c crowd) check(t *testing.T, after string) {
+	t.Helper()
+	for w, share := range c.serve(18_750) {
+		if math.Abs(share-1) > 0.01 {
+			t.Errorf("%s: the class of weight %d got %.4f of its share", after, w, share)
+		}
+	}
+}
+
 // Over any stretch, not only from the start, a class of many flows gets its
 // share within 1%, although each flow gets only a handful of requests.
 func TestOrderSpreadsTheTurnsOfAClass(t *testing.T) {
-	o := &order{}
-	o.begin()
-	classes := []int{1, 2, 4}
-	flows := make([]*flow, 999)
-	for i := range flows {
-		flows[i] = o.newFlow(classes[i%3])
-		o.join(flows[i], Quantum, false)
-	}
-	serve := func(n int) map[int64]float64 {
-		got := map[int64]float64{}
-		for range n {
-			f := o.next()
-			o.serve(f, Quantum)
-			o.join(f, Quantum, false)
-			got[f.weight]++
-		}
-		return got
-	}
-	for _, skip := range []int{0, 100, 777, 1234} {
-		serve(skip)
-		const n = 18_750
-		got := serve(n)
-		for _, w := range classes {
-			want := float64(n) * float64(w) / 7
-			if d := math.Abs(got[int64(w)]/want - 1); d > 0.01 {
-				t.Errorf("after %d: class of weight %d got %.4f of its share", skip, w, got[int64(w)]/want)
-			}
-		}
+	c := newCrowd(false)
+	c.check(t, "from the start")
+	for _, skip := range []int{100, 777, 1234} {
+		c.serve(skip)
+		c.check(t, "later")
 	}
 }
 
 // Where a shortage begins with all guests fresh, as after a start, each has its
 // first bytes, and from then on each class its share.
 func TestAMassStartFavoursNoClass(t *testing.T) {
-	o := &order{}
-	o.begin()
-	classes := []int{1, 2, 4}
-	flows := make([]*flow, 999)
-	for i := range flows {
-		flows[i] = o.newFlow(classes[i%3])
-		o.join(flows[i], Quantum, true)
-	}
-	for range flows {
-		f := o.next()
-		o.serve(f, Quantum)
-		o.join(f, Quantum, false)
-	}
-	got := map[int64]float64{}
-	const n = 18_750
-	for range n {
-		f := o.next()
-		o.serve(f, Quantum)
-		o.join(f, Quantum, false)
-		got[f.weight]++
-	}
-	for _, w := range classes {
-		if share := got[int64(w)] / (float64(n) * float64(w) / 7); math.Abs(share-1) > 0.01 {
-			t.Errorf("class of weight %d got %.4f of its share", w, share)
-		}
-	}
+	c := newCrowd(true)
+	c.serve(len(c.flows))
+	c.check(t, "after the first bytes")
 }
 
 func TestAnAdvanceIsPaidBack(t *testing.T) {

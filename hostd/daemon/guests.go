@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -11,19 +12,21 @@ import (
 	"headgate/hostd/control"
 )
 
+// The errors of these do not name the guest: who asked has.
+
 // AddGuest brings a guest live. Unless it is transient it is kept over a
 // restart.
 func (d *Daemon) AddGuest(spec control.GuestSpec) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if _, there := d.guests[spec.Name]; there {
-		return fmt.Errorf("guest %q: %w: remove it first, or change it with hostd guest set", spec.Name, control.ErrExists)
+		return fmt.Errorf("%w: remove it first, or change it with hostd guest set", control.ErrExists)
 	}
 	if err := d.admissible(spec.Guest); err != nil {
 		return err
 	}
 	if _, lacking := raiseDescriptors(d.pipes() + len(spec.Pipes)); lacking != "" {
-		return fmt.Errorf("guest %q: %s", spec.Name, lacking)
+		return errors.New(lacking)
 	}
 	g, err := d.makeGuest(spec, control.OriginAPI)
 	if err != nil {
@@ -37,7 +40,7 @@ func (d *Daemon) AddGuest(spec control.GuestSpec) error {
 	}
 	if err != nil {
 		g.close()
-		return fmt.Errorf("guest %q: %w", spec.Name, err)
+		return err
 	}
 	g.start(d.ctx)
 	d.leftOut = slices.DeleteFunc(d.leftOut, func(s control.GuestSpec) bool { return s.Name == spec.Name })
@@ -55,7 +58,7 @@ func (d *Daemon) RemoveGuest(name string) error {
 	kept := len(d.leftOut)
 	d.leftOut = slices.DeleteFunc(d.leftOut, func(s control.GuestSpec) bool { return s.Name == name })
 	if !ok && len(d.leftOut) == kept {
-		return fmt.Errorf("guest %q: %w", name, control.ErrNotFound)
+		return control.ErrNotFound
 	}
 	transient := false
 	if ok {
@@ -63,7 +66,7 @@ func (d *Daemon) RemoveGuest(name string) error {
 		transient = g.spec.Transient || g.origin != control.OriginAPI
 	}
 	if err := d.keep(transient && len(d.leftOut) == kept); err != nil {
-		return fmt.Errorf("guest %q is removed now, but will be back when hostd is restarted: %w", name, err)
+		return fmt.Errorf("it is removed now, but will be back when hostd is restarted: %w", err)
 	}
 	return nil
 }
@@ -74,7 +77,7 @@ func (d *Daemon) SetGuest(name string, patch control.GuestPatch) error {
 	defer d.mu.Unlock()
 	g, ok := d.guests[name]
 	if !ok {
-		return fmt.Errorf("guest %q: %w", name, control.ErrNotFound)
+		return control.ErrNotFound
 	}
 	spec := g.spec
 	if patch.Class != nil {
@@ -93,7 +96,7 @@ func (d *Daemon) SetGuest(name string, patch control.GuestPatch) error {
 		return err
 	}
 	if class, _ := d.config.Class(spec.Class); !g.fits(spec.Under(class)) {
-		return fmt.Errorf("guest %q: %w: class %q gives its sockets another owner or mode: remove the guest and add it with that class", name, control.ErrInvalid, spec.Class)
+		return fmt.Errorf("%w: class %q gives its sockets another owner or mode: remove the guest and add it with that class", control.ErrInvalid, spec.Class)
 	}
 	old := g.spec
 	g.spec = spec
@@ -125,7 +128,7 @@ func (d *Daemon) admissible(g config.Guest) error {
 func (d *Daemon) makeGuest(spec control.GuestSpec, origin string) (*guest, error) {
 	class, ok := d.config.Class(spec.Class)
 	if !ok {
-		return nil, fmt.Errorf("guest %q: class %q: %w", spec.Name, spec.Class, control.ErrNotFound)
+		return nil, fmt.Errorf("class %q: %w", spec.Class, control.ErrNotFound)
 	}
 	class = spec.Under(class)
 	return newGuest(spec, origin, class, d.scheduler.NewTap(limits(class)), d.log, &d.room)
