@@ -66,7 +66,7 @@ guest-packages test-packages:
 
 bench: guest-packages build ## print every figure of the README, with the floors beside them
 	go test -run xxx -bench . -benchmem $$(go list ./... | grep -v /integration)
-	go test -run 'Detection|FalsePositive' -v ./backends/health
+	go test -run 'Detection|FalsePositives|MildBias' -v ./backends/health
 	go run ./integration/bench
 
 fuzz: ## run each fuzz target for FUZZ_TIME (5m)

@@ -118,13 +118,13 @@ func TestFIFODrop(t *testing.T) {
 	check(t, err)
 	f := stream.(*fifo)
 	f.drop() // of nothing: it would hang here
-	for _, n := range []int{1, 4096, 10000, 64 << 10} {
-		must(w.Write(make([]byte, n)))
+	for _, queued := range []int{1, 4096, 10000, 64 << 10} {
+		must(w.Write(make([]byte, queued)))
 		f.drop()
 		must(w.WriteString("new"))
 		p := make([]byte, 16)
 		if n, err := f.Read(p); string(p[:n]) != "new" || err != nil {
-			t.Errorf("after a drop of %d bytes: %q, %v", n, p[:n], err)
+			t.Fatalf("after a drop of %d bytes: read %d, %v", queued, n, err)
 		}
 	}
 
