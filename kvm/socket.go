@@ -34,6 +34,8 @@ type Socket struct {
 // ErrInUse means that a living process listens on the path.
 var ErrInUse = errors.New("another process listens on it")
 
+var errOthers = errors.New("there is one that belongs to another user, and whether anybody listens on it cannot be seen: if no hostd runs, remove it")
+
 // Listener is a unix listener that removes its name when closed, if the name is
 // still its own.
 type Listener struct {
@@ -49,6 +51,9 @@ type Listener struct {
 // ErrInUse then.
 func Listen(s Socket) (*Listener, error) {
 	l, err := s.listen()
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		err = fmt.Errorf("%w: hostd may not make it there: use /run/headgate/guests, or give its user the right to write in that folder, which under systemd its unit must name in ReadWritePaths=, too", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("socket %s: %w", s.Path, err)
 	}
@@ -121,7 +126,7 @@ func (s Socket) present(fd int, file *os.File, born string) (*net.UnixListener, 
 	}
 	if s.UID >= 0 || s.GID >= 0 {
 		if err := os.Lchown(born, s.UID, s.GID); err != nil {
-			return nil, nil, fmt.Errorf("%w (the service needs CAP_CHOWN to give a socket to another user)", err)
+			return nil, nil, fmt.Errorf("give it to user %d, group %d: the service needs CAP_CHOWN for that (%v)", s.UID, s.GID, err) //nolint:errorlint // not to be taken for a folder that cannot be written to
 		}
 	}
 	if err := unix.Listen(fd, backlog); err != nil {
@@ -165,7 +170,7 @@ func replaceable(path string) error {
 		return nil
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("there is one that belongs to another user, and whether anybody listens on it cannot be seen: if no hostd runs, remove it (%w)", err)
+		return errOthers
 	}
 	return fmt.Errorf("%w (%w)", ErrInUse, err)
 }

@@ -52,7 +52,21 @@ func (h *journalHandler) Handle(_ context.Context, r slog.Record) error {
 		put(vars, h.prefix, a)
 		return true
 	})
-	return h.send(r.Message, priority(r.Level), vars)
+	return h.send(sentence(r.Message, vars), priority(r.Level), vars)
+}
+
+// sentence is what a reader of the journal sees without the fields: what the event
+// is about and why, beside what happened.
+func sentence(message string, vars map[string]string) string {
+	if subject := vars["HEADGATE_SUBJECT"]; subject != "" {
+		message = subject + ": " + message
+	}
+	for _, why := range []string{"HEADGATE_DETAIL", "HEADGATE_ERROR"} {
+		if vars[why] != "" {
+			message += " (" + vars[why] + ")"
+		}
+	}
+	return message
 }
 
 func (h *journalHandler) WithAttrs(attrs []slog.Attr) slog.Handler {

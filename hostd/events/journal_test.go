@@ -27,11 +27,11 @@ func TestJournalFields(t *testing.T) {
 	var got []sent
 	l := New(journalOf(&got, slog.LevelInfo))
 	l.Add(Event{Level: slog.LevelWarn, Kind: "refused", Subject: "web1", Message: "peer refused",
-		Fields: map[string]string{"peer-uid": "107"}})
+		Fields: map[string]string{"peer-uid": "107", "error": "busy"}})
 	l.Add(Event{Level: slog.LevelDebug, Kind: "x", Message: "below the level"})
 	l.lines.write()
-	want := []sent{{"peer refused", journal.PriWarning, map[string]string{
-		"SYSLOG_IDENTIFIER": "hostd", "HEADGATE_KIND": "refused", "HEADGATE_SUBJECT": "web1", "HEADGATE_PEER_UID": "107",
+	want := []sent{{"web1: peer refused (busy)", journal.PriWarning, map[string]string{
+		"SYSLOG_IDENTIFIER": "hostd", "HEADGATE_KIND": "refused", "HEADGATE_SUBJECT": "web1", "HEADGATE_PEER_UID": "107", "HEADGATE_ERROR": "busy",
 	}}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v", got)
