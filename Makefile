@@ -8,9 +8,11 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LINT_VERSION := v2.15.0
 LINT := build/golangci-lint-$(LINT_VERSION)
 
-# What is needed from Debian: by the guests that are booted, and by the tests.
+# What is needed from Debian: by the guests that are booted, by the race detector,
+# by the rigs beside the guests.
 GUEST_PACKAGES := qemu-system-x86 linux-image-cloud-amd64 xz-utils
-TEST_PACKAGES := $(GUEST_PACKAGES) gcc libc6-dev systemd
+RACE_PACKAGES := gcc libc6-dev
+TEST_PACKAGES := $(GUEST_PACKAGES) $(RACE_PACKAGES) systemd
 
 export CGO_ENABLED ?= 0
 GO_BUILD := go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
@@ -20,7 +22,7 @@ RACE := CGO_ENABLED=1 go test -race
 FUZZ_TIME ?= 5m
 CHECK_FUZZ_TIME := 2s
 
-.PHONY: build demo check test bench fuzz install clean help lint unit rigs guest-packages test-packages
+.PHONY: build demo check test bench fuzz install clean help lint unit rigs guest-packages race-packages test-packages
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -46,7 +48,7 @@ $(LINT):
 	GOBIN=$(CURDIR)/build go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 	@mv build/golangci-lint $(LINT)
 
-unit:
+unit: race-packages
 	$(RACE) $$(go list ./... | grep -v /integration)
 
 test: test-packages check rigs ## all of check, and the real rigs: QEMU guests, FIFOs, systemd's checks
@@ -56,8 +58,9 @@ rigs: build
 
 # Installs Debian packages when it is root, and says which are missing when not.
 guest-packages: PACKAGES := $(GUEST_PACKAGES)
+race-packages: PACKAGES := $(RACE_PACKAGES)
 test-packages: PACKAGES := $(TEST_PACKAGES)
-guest-packages test-packages:
+guest-packages race-packages test-packages:
 	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
 	test -z "$$missing" && exit 0; \
 	if [ "$$(id -u)" != 0 ]; then echo "missing Debian packages; as root: apt-get install --no-install-recommends" $$missing; exit 1; fi; \

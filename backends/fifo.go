@@ -80,7 +80,7 @@ func (f *fifo) drop() {
 		for err == nil && waiting > 0 {
 			var n int
 			if n, err = unix.Read(int(fd), buf[:min(waiting, len(buf))]); n == 0 {
-				return
+				break
 			}
 			waiting -= n
 		}

@@ -76,6 +76,9 @@ func (p *Pipe) attend(ctx context.Context, c *client) {
 	}
 	if c.replaces != nil {
 		<-c.replaces // or the advance may go to the one that has left
+		if !p.holds(c) {
+			return // it was replaced itself meanwhile
+		}
 	}
 	p.notify(Event{Kind: Connected, Peer: c.peer})
 	p.opt.Tap.Fresh()
@@ -90,6 +93,12 @@ func (p *Pipe) attend(ctx context.Context, c *client) {
 		p.broken.Add(1)
 		p.notify(Event{Kind: Broken, Peer: c.peer, Err: err})
 	}
+}
+
+func (p *Pipe) holds(c *client) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.conns[c.conn] == c.done
 }
 
 // hangUp ends every connection; the ends of those that ctx has ended are the same.

@@ -47,9 +47,9 @@ func (s *Scheduler) NewTap(l Limits) *Tap {
 	}
 }
 
-// TryRead gives what can be had now, at most len(p) bytes. It never blocks. While
-// the supply is short, one that gets nothing has its turn noted, and a later one
-// gets it: a reader that only tries has the same share as one that waits.
+// TryRead gives what can be had now, at most len(p) bytes. It never blocks. One
+// that gets nothing because the supply is short has its turn noted, and a later
+// one gets it: a reader that only tries has the same share as one that waits.
 func (t *Tap) TryRead(p []byte) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -57,7 +57,7 @@ func (t *Tap) TryRead(p []byte) int {
 		return 0
 	}
 	n := t.try(p)
-	if n == 0 && !t.wish.made && t.s.short.Load() {
+	if n == 0 && !t.wish.made {
 		now := t.s.opt.Now()
 		if n = t.allowed(now, min(len(p), Quantum)); n > 0 {
 			t.want(now, n)
@@ -122,7 +122,7 @@ func (t *Tap) Available() int {
 	if t.busy || t.isClosed() {
 		return 0
 	}
-	if t.wish.made || t.wish.have > 0 {
+	if t.look(); t.wish.made || t.wish.have > 0 {
 		return t.wish.have
 	}
 	level := t.s.supply.Level()

@@ -441,6 +441,28 @@ func TestATryingReaderHasItsShare(t *testing.T) {
 	})
 }
 
+// Readers that all only try share by weight, too.
+func TestTryingReadersShareByWeight(t *testing.T) {
+	supply, s := setup(0, Options{})
+	taps := []*Tap{s.NewTap(Limits{Weight: 1}), s.NewTap(Limits{Weight: 3})}
+	var got [2]int
+	var buf [64]byte
+	for range 4000 {
+		for i := range 20 { // the lighter one tries ten times as often
+			which := min(i%11, 1) ^ 1
+			got[which] += taps[which].TryRead(buf[:])
+		}
+		supply.add(64)
+	}
+	if share := float64(got[0]) / float64(got[0]+got[1]); share < 0.24 || share > 0.26 {
+		t.Errorf("one of weight 1 beside one of weight 3 got %.3f of all, want a quarter", share)
+	}
+	supply.add(1 << 20)
+	if n := taps[0].Available(); n == 0 {
+		t.Error("what was wished for has come, and is not available")
+	}
+}
+
 func TestAvailableIsWhatCanBeHad(t *testing.T) {
 	_, s := setup(64+4096, Options{BootReserve: 64, Plenty: 1 << 20})
 	tap := s.NewTap(one)

@@ -32,16 +32,24 @@ func (t *Tap) came() {
 	w.made, w.at, w.have = false, 0, w.flow.got
 }
 
+// look notes that the wish was served, if it was. The caller holds mu.
+func (t *Tap) look() {
+	if !t.wish.made {
+		return
+	}
+	select {
+	case <-t.wish.flow.ok:
+		t.came()
+	default:
+	}
+}
+
 // collect gives on what the wish has brought. The caller holds mu.
 func (t *Tap) collect(p []byte) int {
+	t.look()
 	w := &t.wish
-	if w.made {
-		select {
-		case <-w.flow.ok:
-			t.came()
-		default:
-			return 0
-		}
+	if w.have == 0 {
+		return 0
 	}
 	n := copy(p, w.stash[w.at:w.at+w.have])
 	clear(w.stash[w.at : w.at+n])

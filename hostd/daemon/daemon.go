@@ -129,7 +129,14 @@ func (d *Daemon) begin() {
 		d.event(slog.LevelError, "state_unreadable", "", err.Error())
 	}
 	d.setSources(d.config.Sources)
-	d.makeRoom(pipesOf(d.config.Guests) + len(kept.Guests))
+	pipes := 0
+	for _, spec := range kept.Guests {
+		pipes += len(spec.Pipes)
+	}
+	for _, g := range d.config.Guests {
+		pipes += len(g.Pipes)
+	}
+	d.sayRoom(d.makeRoom(pipes))
 	taken := map[string]string{}
 	for _, g := range d.config.Guests {
 		taken[g.Name] = "the configuration has a guest of that name"
@@ -143,39 +150,46 @@ func (d *Daemon) begin() {
 	}
 }
 
-// comeBack brings a guest that was added live in an earlier run. What cannot be
-// now stays in the state file.
+// comeBack brings a guest that was added live in an earlier run, unless its name
+// or a path of it is taken. What cannot be now stays in the state file.
 func (d *Daemon) comeBack(spec control.GuestSpec, taken map[string]string) {
 	why := taken[spec.Name]
 	for _, p := range spec.Pipes {
 		why = cmp.Or(why, taken[p.Path])
 	}
-	if _, known := d.config.Class(spec.Class); !known {
-		why = cmp.Or(why, fmt.Sprintf("its class %q is not in the configuration", spec.Class))
+	alone := *d.config // the others are in taken, so that each need not look at all
+	alone.Guests = nil
+	if err := alone.CheckGuest(spec.Guest); why == "" && err != nil {
+		why = err.Error()
 	}
-	if why == "" && d.bring(spec, control.OriginAPI) == nil {
-		return
+	if why == "" {
+		err := d.bring(spec, control.OriginAPI)
+		if err == nil {
+			taken[spec.Name] = "the state file has it twice"
+			for _, p := range spec.Pipes {
+				taken[p.Path] = "guest " + spec.Name + " has a pipe at " + p.Path
+			}
+			return
+		}
+		why = err.Error()
 	}
 	d.leftOut = append(d.leftOut, spec)
-	why = cmp.Or(why, "see the event log")
 	d.warn("guest_left_out", spec.Name, "a guest that was added live is left out: "+why+"; mend it and restart hostd, or remove it with hostd guest remove")
 }
 
-// makeRoom raises the limit on open files to what so many pipes need.
-func (d *Daemon) makeRoom(pipes int) {
+// makeRoom raises the limit on open files to what so many pipes need, and gives
+// what is over to the clients of egd pipes. The warning says what is lacking.
+func (d *Daemon) makeRoom(pipes int) (warning string) {
 	spare, warning := raiseDescriptors(pipes)
 	d.room.Resize(spare)
+	return warning
+}
+
+func (d *Daemon) sayRoom(warning string) {
 	if warning != "" {
 		d.unmet = append(d.unmet, warning)
 		d.warn("process", "", warning)
 	}
-}
-
-func pipesOf(guests []config.Guest) (n int) {
-	for _, g := range guests {
-		n += len(g.Pipes)
-	}
-	return n
 }
 
 // end stops guests, then sources, then wipes the reservoir.
@@ -219,6 +233,7 @@ func (d *Daemon) Reload() error {
 	d.setSources(next.Sources)
 	d.reloadGuests(next)
 	d.event(slog.LevelInfo, "reloaded", "", "configuration reloaded")
+	d.supply.look()
 	return nil
 }
 

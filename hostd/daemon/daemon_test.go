@@ -339,17 +339,49 @@ func TestAKeptGuestThatIsNotPossibleNow(t *testing.T) {
 			r.stop()
 
 			r = start(t, dir, text)
-			if strings.Contains(text, `name = "kept"`) {
-				return // RemoveGuest would mean the file's own
-			}
 			if err := r.RemoveGuest("kept"); err != nil {
 				t.Fatal(err)
 			}
 			if w := strings.Join(r.Status().Warnings, "\n"); strings.Contains(w, "guest kept") {
 				t.Fatalf("removed, but warnings are:\n%s", w)
 			}
+			if n := len(r.Status().Guests); n != strings.Count(text, "[[guest]]")+1 { // and more
+				t.Fatalf("%d guests: one of the configuration was removed with what was left out", n)
+			}
 		})
 	}
+}
+
+// A guest that is added in the place of one that was left out replaces it, also
+// in the state file.
+func TestAddingWhatWasLeftOut(t *testing.T) {
+	dir := t.TempDir()
+	gold := "\n[[class]]\nname = \"gold\"\n"
+	r := start(t, dir, gold)
+	spec := r.spec("kept")
+	spec.Class = "gold"
+	if err := r.AddGuest(spec); err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	r = start(t, dir, "") // without the class it is left out
+	other := r.spec("other")
+	other.Pipes = r.spec("kept").Pipes
+	if err := r.AddGuest(other); err == nil {
+		t.Fatal("a path of a guest that is left out was given to another")
+	}
+	if err := r.AddGuest(r.spec("kept")); err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	r = start(t, dir, gold)
+	if s := r.Status(); len(s.Guests) != 1 || len(s.Warnings) != 1 { // no source is up
+		t.Fatalf("guests %+v, warnings %q", s.Guests, s.Warnings)
+	}
+	if g := r.guest("kept"); g.Class != "default" {
+		t.Fatalf("%+v", g)
+	}
+	r.dial("kept")
 }
 
 func TestAClassWithOtherSocketsIsRefusedLive(t *testing.T) {

@@ -183,11 +183,7 @@ func (g *guest) event(level slog.Level, kind, message string, fields map[string]
 
 // limits are the tap's limits under a class.
 func limits(c config.Class) ratelimit.Limits {
-	l := ratelimit.Limits{Rate: float64(c.Rate), Burst: int(c.Burst), Weight: c.Weight}
-	if c.Rate == config.Unlimited {
-		l.Rate = 0
-	}
-	return l
+	return ratelimit.Limits{Rate: c.Rate.PerSecond(), Burst: int(c.Burst), Weight: c.Weight}
 }
 
 func (g *guest) status() control.GuestStatus {

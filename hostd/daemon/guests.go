@@ -25,7 +25,7 @@ func (d *Daemon) AddGuest(spec control.GuestSpec) error {
 	if err := d.admissible(spec.Guest); err != nil {
 		return err
 	}
-	if _, lacking := raiseDescriptors(d.pipes() + len(spec.Pipes)); lacking != "" {
+	if lacking := d.makeRoom(d.pipes() + len(spec.Pipes)); lacking != "" {
 		return errors.New(lacking)
 	}
 	g, err := d.makeGuest(spec, control.OriginAPI)
@@ -34,8 +34,11 @@ func (d *Daemon) AddGuest(spec control.GuestSpec) error {
 	}
 	if err = g.open(); err == nil {
 		d.guests[spec.Name] = g
-		if err = d.keep(spec.Transient); err != nil {
+		before := d.leftOut // what was left out under this name, it replaces
+		replaces := d.forgetLeftOut(spec.Name)
+		if err = d.keep(spec.Transient && !replaces); err != nil {
 			delete(d.guests, spec.Name)
+			d.leftOut = before
 		}
 	}
 	if err != nil {
@@ -43,7 +46,6 @@ func (d *Daemon) AddGuest(spec control.GuestSpec) error {
 		return err
 	}
 	g.start(d.ctx)
-	d.leftOut = slices.DeleteFunc(d.leftOut, func(s control.GuestSpec) bool { return s.Name == spec.Name })
 	d.event(slog.LevelInfo, "guest_added", spec.Name, "guest added")
 	return nil
 }
@@ -55,20 +57,30 @@ func (d *Daemon) RemoveGuest(name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	g, ok := d.guests[name]
-	kept := len(d.leftOut)
-	d.leftOut = slices.DeleteFunc(d.leftOut, func(s control.GuestSpec) bool { return s.Name == name })
-	if !ok && len(d.leftOut) == kept {
+	switch leftOut := d.forgetLeftOut(name); {
+	case !ok && !leftOut:
 		return control.ErrNotFound
-	}
-	transient := false
-	if ok {
+	case leftOut: // and if the configuration has one of that name, that one stays
+		d.event(slog.LevelInfo, "guest_removed", name, "guest removed that was left out")
+	default:
 		d.drop(g, "guest removed")
-		transient = g.spec.Transient || g.origin != control.OriginAPI
+		d.makeRoom(d.pipes())
+		if g.spec.Transient || g.origin != control.OriginAPI {
+			return nil
+		}
 	}
-	if err := d.keep(transient && len(d.leftOut) == kept); err != nil {
+	if err := d.keep(false); err != nil {
 		return fmt.Errorf("it is removed now, but will be back when hostd is restarted: %w", err)
 	}
 	return nil
+}
+
+// forgetLeftOut forgets a guest that is left out, and says whether there was one.
+func (d *Daemon) forgetLeftOut(name string) bool {
+	others := slices.DeleteFunc(slices.Clone(d.leftOut), func(s control.GuestSpec) bool { return s.Name == name })
+	found := len(others) < len(d.leftOut)
+	d.leftOut = others
+	return found
 }
 
 // SetGuest changes a guest's class or limits live; it stays connected.
@@ -122,6 +134,11 @@ func (d *Daemon) admissible(g config.Guest) error {
 			c.Guests = append(c.Guests, other.spec.Guest)
 		}
 	}
+	for _, other := range d.leftOut {
+		if other.Name != g.Name {
+			c.Guests = append(c.Guests, other.Guest)
+		}
+	}
 	return c.CheckGuest(g)
 }
 
@@ -170,7 +187,6 @@ func (d *Daemon) limit(g *guest) {
 // is in force already. A guest whose sockets do not change stays connected, and
 // one whose entry did not change keeps what was set live.
 func (d *Daemon) reloadGuests(next *config.Config) {
-	d.makeRoom(d.pipes() + pipesOf(next.Guests))
 	want := map[string]config.Guest{}
 	for _, g := range next.Guests {
 		want[g.Name] = g
@@ -196,8 +212,10 @@ func (d *Daemon) reloadGuests(next *config.Config) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(want)) {
+		d.makeRoom(d.pipes() + len(want[name].Pipes))
 		_ = d.bring(control.GuestSpec{Guest: want[name]}, control.OriginConfig) // it is in the event log
 	}
+	d.sayRoom(d.makeRoom(d.pipes()))
 }
 
 // adopt puts a running guest under its entry in a new configuration. It reports

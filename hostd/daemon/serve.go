@@ -39,8 +39,14 @@ func Serve(ctx context.Context, path, version string) error {
 	}
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() error { return stopper(ctx, d) })
-	tasks.Go(func() error { return reloader(ctx, d) })
-	tasks.Go(func() error { return d.Run(ctx, d.ready) })
+	ready := make(chan struct{})
+	tasks.Go(func() error { return reloader(ctx, d, ready) })
+	tasks.Go(func() error {
+		return d.Run(ctx, func() {
+			d.ready(cfg.Control)
+			close(ready)
+		})
+	})
 	if err := tasks.Wait(); !errors.Is(err, errStopped) {
 		return err
 	}
@@ -87,11 +93,16 @@ func stopper(ctx context.Context, d *Daemon) error {
 }
 
 // reloader is the task that reloads at SIGHUP. It is apart from stopper, which
-// must not wait for a reload.
-func reloader(ctx context.Context, d *Daemon) error {
+// must not wait for a reload, and reloads nothing before all is there.
+func reloader(ctx context.Context, d *Daemon, ready <-chan struct{}) error {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGHUP)
 	defer signal.Stop(c)
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-ready:
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -103,9 +114,9 @@ func reloader(ctx context.Context, d *Daemon) error {
 }
 
 // ready tells whoever started hostd that it serves.
-func (d *Daemon) ready() {
+func (d *Daemon) ready(control string) {
 	tell(systemd.SdNotifyReady)
 	s := d.Status()
 	d.event(slog.LevelInfo, "serving", "", fmt.Sprintf("hostd %s is ready; guests: %d, sources: %d, control socket: %s",
-		s.Version, len(s.Guests), len(s.Sources), d.config.Control))
+		s.Version, len(s.Guests), len(s.Sources), control))
 }

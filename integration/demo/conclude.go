@@ -75,6 +75,6 @@ func sourceVerdict(s *scene) verdict {
 			failed += n
 		}
 	}
-	return verdict{up > 0 && failed == 0, fmt.Sprintf("%d of %d physical sources up, %d health failures, %s conditioned",
+	return verdict{up > 0 && failed == 0, fmt.Sprintf("%d of %d sources up, %d health failures, %s conditioned",
 		up, len(s.status.Sources), failed, size(float64(s.status.Reservoir.ConditionedBytes)))}
 }
