@@ -9,6 +9,7 @@ package command
 import (
 	"errors"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -48,12 +49,12 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 	}
 	text, known := helps[name]
 	if !known {
-		return say(stderr, usage, "unknown command "+name+": see guestd --help")
+		return fail(stderr, usage, "unknown command "+name+": see guestd --help")
 	}
 	o := defaults()
 	if err := o.parse(args, allowed); err != nil {
 		see := strings.TrimSpace("guestd " + name)
-		return say(stderr, usage, strings.TrimSpace(name+" "+err.Error())+": see "+see+" --help")
+		return fail(stderr, usage, strings.TrimSpace(name+" "+err.Error())+": see "+see+" --help")
 	}
 	var err error
 	switch {
@@ -67,14 +68,32 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 		err = run(&o, name == "seed", version, stderr)
 	}
 	if err != nil {
-		return say(stderr, failed, err.Error())
+		return fail(stderr, failed, err.Error())
 	}
 	return ok
 }
 
-func say(w io.Writer, code int, text string) int {
-	_, _ = io.WriteString(w, "guestd: "+text+"\n")
+func fail(w io.Writer, code int, text string) int {
+	say(w, fault, text)
 	return code
+}
+
+// Severities of a line in the journal (sd-daemon(3)): SD_ERR, SD_WARNING, and the
+// one that the unit gives to what has no prefix.
+const (
+	fault   = "<3>"
+	warning = "<4>"
+	note    = ""
+)
+
+// say writes one line. systemd sets JOURNAL_STREAM where it goes to the journal,
+// which adds the name of who said it (systemd.exec(5)).
+func say(w io.Writer, severity, text string) {
+	prefix := "guestd: "
+	if os.Getenv("JOURNAL_STREAM") != "" {
+		prefix = severity
+	}
+	_, _ = io.WriteString(w, prefix+text+"\n")
 }
 
 // run feeds, once or for ever.
@@ -86,11 +105,12 @@ func run(o *options, once bool, version string, stderr io.Writer) error {
 	}
 	defer func() { _ = pool.Close() }()
 	place := pipe.Place{Path: o.paths}
-	log := func(line string) { say(stderr, 0, line) }
+	warn := func(line string) { say(stderr, warning, line) }
 	unwritten := false
 	f := feeder.Feeder{
 		Pool: pool, Credit: o.credit, Cycles: tsc.Now, Uptime: uptime, Boot: bootID(),
-		Interval: o.interval, Bytes: o.bytes, Version: version, Log: log,
+		Interval: o.interval, Bytes: o.bytes, Version: version,
+		Log: func(line string) { say(stderr, note, line) }, Warn: warn,
 		Open: func(k pipe.Kind) (pipe.Pipe, error) {
 			if !slices.Contains(o.kinds, k) {
 				return nil, pipe.ErrNone
@@ -100,12 +120,13 @@ func run(o *options, once bool, version string, stderr io.Writer) error {
 		Changed: func(r status.Record) {
 			if err := r.Write(o.status); err != nil && !unwritten {
 				unwritten = true
-				log("cannot write the status: " + err.Error() + ": feeding goes on")
+				warn("cannot write the status: " + err.Error() + ": feeding goes on")
 			}
 		},
 	}
 	if once {
 		f.Log = func(string) {} // what matters of it is in the error
+		f.Warn = f.Log
 		if err := f.Seed(o.timeout); err != nil {
 			return errors.New("not seeded: " + err.Error())
 		}

@@ -86,6 +86,25 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// The journal has the name already, and takes the severity from the line.
+func TestLinesForTheJournal(t *testing.T) {
+	for stream, want := range map[string]string{
+		"":     "guestd: a\nguestd: b\nguestd: c\n",
+		"8:42": "<3>a\n<4>b\nc\n",
+	} {
+		t.Setenv("JOURNAL_STREAM", stream)
+		var out bytes.Buffer
+		if code := fail(&out, usage, "a"); code != usage {
+			t.Errorf("exit %d", code)
+		}
+		say(&out, warning, "b")
+		say(&out, note, "c")
+		if out.String() != want {
+			t.Errorf("JOURNAL_STREAM=%q: %q", stream, &out)
+		}
+	}
+}
+
 func TestOptions(t *testing.T) {
 	o := defaults()
 	if err := o.parse(strings.Fields("--interval=90s --bytes 128 --credit 4 --pipe port:/dev/x"), "interval bytes credit pipe"); err != nil {

@@ -30,11 +30,8 @@ type Feeder struct {
 	Uptime   func() int          // milliseconds since the kernel started
 	Changed  func(status.Record) // after each batch, and when something went wrong or right
 	Log      func(string)        // lines for the journal
+	Warn     func(string)        // those of them that say what went wrong
 	Version  string
-
-	// Signs brings the reasons for which this guest may be a clone of another. On
-	// each, what was underway is treated as stale and fresh bytes are asked for.
-	Signs <-chan string
 
 	record   status.Record
 	lines    []*line // open pipes, best first
@@ -43,10 +40,6 @@ type Feeder struct {
 	arrivals chan arrival
 	problem  map[pipe.Kind]string
 }
-
-// staleInKernel is how many bytes of /dev/hwrng the kernel may hold from before a
-// restore: 63 in its hwrng core, 64 in the driver.
-const staleInKernel = 128
 
 // Run feeds until stop is closed; it returns only then, or when the kernel's pool
 // refuses what it is given.
@@ -67,7 +60,6 @@ func (f *Feeder) run(stop <-chan struct{}, deadline <-chan time.Time, once bool)
 	f.record = status.Record{PID: os.Getpid(), Version: f.Version, Credit: f.Credit.String(), Started: time.Now()}
 	defer f.closeAll()
 	f.reason = "start"
-	stale := 0
 	wait, retry := firstRetry, firstRetry // after this turn and after the next, if they come to nothing
 	ask, next := time.NewTimer(0), time.NewTimer(0)
 	for {
@@ -80,19 +72,13 @@ func (f *Feeder) run(stop <-chan struct{}, deadline <-chan time.Time, once bool)
 			}
 			ask.Reset(f.Interval)
 			f.asked = 0
-			f.ask(stale)
+			f.ask()
 			next.Reset(grace)
 		case <-next.C:
 			if f.asked > 0 {
-				f.ask(stale)
+				f.ask()
 				next.Reset(grace)
 			}
-		case f.reason = <-f.Signs:
-			stale = staleInKernel
-			for _, l := range f.lines {
-				l.owed = 0 // it may have been answered to the one this is a clone of
-			}
-			ask.Reset(0)
 		case a := <-f.arrivals:
 			out, err := f.take(a)
 			if err != nil || once && out.Gathered {
@@ -100,9 +86,9 @@ func (f *Feeder) run(stop <-chan struct{}, deadline <-chan time.Time, once bool)
 			}
 			switch {
 			case out.Gathered:
-				f.reason, f.asked, stale, wait, retry = "interval", 0, 0, firstRetry, firstRetry
+				f.reason, f.asked, wait, retry = "interval", 0, firstRetry, firstRetry
 			case out.Unready, a.batch.More:
-				f.ask(stale) // the next pipe, too
+				f.ask() // the next pipe, too
 				ask.Reset(wait)
 			}
 			if len(f.lines) == 0 {
@@ -118,11 +104,11 @@ func (f *Feeder) run(stop <-chan struct{}, deadline <-chan time.Time, once bool)
 
 // ask asks the best pipe that was not asked yet and is not without a listener. One
 // that owes an answer counts as asked.
-func (f *Feeder) ask(stale int) {
+func (f *Feeder) ask() {
 	for f.asked < len(f.lines) {
 		l := f.lines[f.asked]
 		f.asked++
-		err := l.ask(max(f.Bytes, l.intake.Probation), stale, time.Now())
+		err := l.ask(max(f.Bytes, l.intake.Probation), time.Now())
 		if err == nil {
 			return
 		}
@@ -157,7 +143,7 @@ func (f *Feeder) take(a arrival) (out Outcome, err error) {
 		r.Failures++
 		r.Health = out.Failed.Error()
 		reason += ", not credited: health"
-		f.Log(r.Pipe + ": " + r.Health + ": mixed without credit; if it happens again, test the host's source: hostd source test")
+		f.Warn(r.Pipe + ": " + r.Health + ": mixed without credit; if it happens again, test the host's source: hostd source test")
 	}
 	switch {
 	case out.Gathered:

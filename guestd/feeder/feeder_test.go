@@ -34,7 +34,7 @@ type fakePipe struct {
 	once    sync.Once
 
 	mu      sync.Mutex
-	asked   [][2]int
+	asked   int
 	reports []feed.Report
 }
 
@@ -42,16 +42,16 @@ func newFake(k pipe.Kind, answers bool) *fakePipe {
 	return &fakePipe{kind: k, answers: answers, batches: make(chan feed.Batch, 100), broken: make(chan error, 1)}
 }
 
-func (p *fakePipe) Ask(n, stale int) error {
+func (p *fakePipe) Ask(n int) error {
 	if p.away {
 		return pipe.ErrAway
 	}
 	p.mu.Lock()
-	p.asked = append(p.asked, [2]int{n, stale})
+	p.asked++
 	p.mu.Unlock()
 	if p.answers {
-		b := fresh(random(n + stale))
-		b.Fresh, b.Bits = stale, cmp.Or(p.claim, 8)*n
+		b := fresh(random(n))
+		b.Bits = cmp.Or(p.claim, 8) * n
 		p.batches <- b
 	}
 	return nil
@@ -61,7 +61,7 @@ func (p *fakePipe) Ask(n, stale int) error {
 func (p *fakePipe) requests() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.asked)
+	return p.asked
 }
 
 func (p *fakePipe) Receive() (feed.Batch, error) {
@@ -94,16 +94,16 @@ type bench struct {
 	pool  fakePool
 	state atomic.Pointer[status.Record]
 	lines []string
-	signs chan string
 }
 
 func newBench(pipes ...*fakePipe) *bench {
-	b := &bench{signs: make(chan string)}
+	b := new(bench)
 	b.Feeder = Feeder{
 		Pool: &b.pool, Cycles: func() uint64 { return 1 }, Interval: time.Minute, Bytes: 64, Version: "v1",
-		Uptime: func() int { return 99 }, Signs: b.signs,
+		Uptime:  func() int { return 99 },
 		Changed: func(r status.Record) { b.state.Store(&r) },
 		Log:     func(s string) { b.lines = append(b.lines, s) },
+		Warn:    func(s string) { b.lines = append(b.lines, "warning: "+s) },
 		Open: func(k pipe.Kind) (pipe.Pipe, error) {
 			for _, p := range pipes {
 				if p.kind == k {
@@ -168,20 +168,6 @@ func TestPushIsActedOnAtOnce(t *testing.T) {
 	})
 }
 
-func TestSignDiscardsWhatTheKernelHeld(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newFake(pipe.HWRNGKind, true)
-		b := newBench(p)
-		b.during(t, func() { b.signs <- "vmgenid" })
-		if n := len(p.asked); n != 2 || p.asked[1] != [2]int{64, 128} {
-			t.Errorf("asked %v", p.asked)
-		}
-		if b.state.Load().Reason != "vmgenid" || b.state.Load().Bits != 1024 || b.state.Load().Bytes != 64+192 {
-			t.Errorf("%+v", *b.state.Load())
-		}
-	})
-}
-
 func TestNextPipeIsAskedWhenTheBestIsSilent(t *testing.T) {
 	for name, away := range map[string]bool{"away": true, "silent": false} {
 		t.Run(name, func(t *testing.T) {
@@ -227,6 +213,9 @@ func TestFailureIsReportedToTheHost(t *testing.T) {
 		}
 		if len(p.reports) != 1 || !strings.Contains(p.reports[0].Reason, "health") {
 			t.Errorf("reports %+v", p.reports)
+		}
+		if len(b.lines) != 1 || !strings.HasPrefix(b.lines[0], "warning: /dev/port: ") {
+			t.Errorf("logged %q", b.lines)
 		}
 	})
 }

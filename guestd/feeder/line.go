@@ -25,11 +25,11 @@ type line struct {
 const patience = 5 * time.Minute
 
 // ask asks, unless an answer is still to come.
-func (l *line) ask(n, stale int, now time.Time) error {
+func (l *line) ask(n int, now time.Time) error {
 	if l.owed > 0 && now.Sub(l.since) < patience {
 		return nil
 	}
-	err := l.Ask(n, stale)
+	err := l.Ask(n)
 	if err == nil {
 		l.owed, l.since = n, now
 	}

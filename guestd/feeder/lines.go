@@ -59,7 +59,7 @@ func (f *Feeder) trouble(k pipe.Kind, text string) {
 	}
 	f.problem[k] = text
 	f.record.Error = text
-	f.Log(text)
+	f.Warn(text)
 	f.Changed(f.record)
 }
 

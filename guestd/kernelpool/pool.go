@@ -97,14 +97,6 @@ func (p *Pool) Reseed() error {
 	return err
 }
 
-// Available returns the kernel's count of bits (RNDGETENTCNT). Since Linux 5.18
-// it rises to 256, at which the generator is ready, and stays there.
-func (p *Pool) Available() (bits int, err error) {
-	var n int32
-	err = p.ioctl(unix.RNDGETENTCNT, unsafe.Pointer(&n))
-	return int(n), err
-}
-
 func (p *Pool) ioctl(request uint, arg unsafe.Pointer) error {
 	for {
 		_, _, e := unix.Syscall(unix.SYS_IOCTL, p.dev.Fd(), uintptr(request), uintptr(arg))

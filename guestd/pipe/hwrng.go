@@ -14,10 +14,10 @@ import (
 type hwrng struct {
 	dev    *os.File
 	claim  func() int // bits per 1024 bits
-	asked  chan [2]int
+	asked  chan int
 	closed chan struct{}
 	once   sync.Once
-	buf    [2 * feed.MaxData]byte
+	buf    [feed.MaxData]byte
 }
 
 func openHWRNG(path string, claim func() int) (Pipe, error) {
@@ -25,27 +25,26 @@ func openHWRNG(path string, claim func() int) (Pipe, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &hwrng{dev: dev, claim: claim, asked: make(chan [2]int, 1), closed: make(chan struct{})}, nil
+	return &hwrng{dev: dev, claim: claim, asked: make(chan int, 1), closed: make(chan struct{})}, nil
 }
 
 // Ask is forgotten if the answer to an earlier one is still waited for.
-func (h *hwrng) Ask(n, stale int) error {
+func (h *hwrng) Ask(n int) error {
 	select {
-	case h.asked <- [2]int{n, stale}:
+	case h.asked <- n:
 	default:
 	}
 	return nil
 }
 
 func (h *hwrng) Receive() (feed.Batch, error) {
-	var n, stale int
+	var n int
 	select {
-	case a := <-h.asked:
-		n, stale = a[0], a[1]
+	case n = <-h.asked:
 	case <-h.closed:
 		return feed.Batch{}, os.ErrClosed
 	}
-	p := h.buf[:min(n+stale, len(h.buf))]
+	p := h.buf[:min(n, len(h.buf))]
 	for got := 0; got < len(p); {
 		k, err := h.dev.Read(p[got:])
 		if err != nil {
@@ -54,8 +53,7 @@ func (h *hwrng) Receive() (feed.Batch, error) {
 		}
 		got += k
 	}
-	stale = min(stale, len(p))
-	return feed.Batch{Data: p, Fresh: stale, Bits: 8 * (len(p) - stale) * h.claim() / fullClaim, Read: len(p)}, nil
+	return feed.Batch{Data: p, Bits: 8 * len(p) * h.claim() / fullClaim, Read: len(p)}, nil
 }
 
 func (h *hwrng) Wipe()                     { clear(h.buf[:]) }

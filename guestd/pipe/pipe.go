@@ -15,10 +15,8 @@ import (
 // Pipe is one way into this guest. Receive is called by one goroutine, the other
 // methods by any.
 type Pipe interface {
-	// Ask asks for n bytes, after stale bytes that may be copies of what another
-	// clone of this guest has seen. It never blocks; ErrAway says that nobody
-	// listens now.
-	Ask(n, stale int) error
+	// Ask asks for n bytes. It never blocks; ErrAway says that nobody listens now.
+	Ask(n int) error
 
 	// Receive blocks until something came, at most 64 KiB of it. The batch is good
 	// until Wipe. After Close it returns os.ErrClosed, at the latest when the

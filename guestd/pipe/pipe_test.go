@@ -81,11 +81,11 @@ func TestHWRNG(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = p.Ask(64, 128)
-	_ = p.Ask(1, 0) // forgotten: one is waiting
+	_ = p.Ask(64)
+	_ = p.Ask(1) // forgotten: one is waiting
 	b, err := p.Receive()
-	if err != nil || len(b.Data) != 192 || b.Fresh != 128 || b.Bits != 512 {
-		t.Errorf("got %d bytes, %d of them stale, %d bits, %v", len(b.Data), b.Fresh, b.Bits, err)
+	if err != nil || len(b.Data) != 64 || b.Fresh != 0 || b.Bits != 512 {
+		t.Errorf("got %d bytes, fresh from %d, %d bits, %v", len(b.Data), b.Fresh, b.Bits, err)
 	}
 	if err := p.Close(); err != nil {
 		t.Error(err)
@@ -122,7 +122,7 @@ func TestPort(t *testing.T) {
 		t.Fatalf("got %+v, %v", b, err)
 	}
 	p.Wipe()
-	if err := p.Ask(64, 128); err != nil {
+	if err := p.Ask(64); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Report(&feed.Report{Reason: "push"}); err != nil {
@@ -143,7 +143,7 @@ func TestPort(t *testing.T) {
 func TestPortSendNeverBlocks(t *testing.T) {
 	p, _ := ports(t)
 	for range 100_000 {
-		if err := p.Ask(1, 0); err != nil {
+		if err := p.Ask(1); err != nil {
 			if !errors.Is(err, ErrAway) {
 				t.Fatal(err)
 			}

@@ -72,7 +72,7 @@ func (p *port) Receive() (b feed.Batch, err error) {
 	return b, err
 }
 
-func (p *port) Ask(n, _ int) error {
+func (p *port) Ask(n int) error {
 	return p.send(&feed.Frame{Type: feed.TypeRequest, N: uint32(min(n, feed.MaxData))})
 }
 

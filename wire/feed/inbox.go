@@ -22,12 +22,6 @@ type Inbox struct {
 	data [MaxDrain + MaxFrame]byte
 }
 
-// Skipped and BadCRC are the decoder's counts since the start.
-func (in *Inbox) Skipped() uint64 { return in.dec.Skipped }
-
-// BadCRC counts frames with a wrong checksum.
-func (in *Inbox) BadCRC() uint64 { return in.dec.BadCRC }
-
 // Drain reads until read returns 0, meaning that the pipe is empty for now, or an
 // error, or until MaxDrain bytes were read. What came before an error is in the
 // batch. Batch.Data is good until the next Drain; wipe it with Wipe.
