@@ -94,6 +94,9 @@ func sourceTable(w io.Writer, l look, sources []control.SourceStatus, now time.T
 			failures += n
 		}
 		device := strings.TrimSpace(s.Path + " " + s.Driver)
+		if s.Kind == "hwrng" && s.State == backends.Up && !s.Physical {
+			device += ", not physical" // of a file's source only the operator knows
+		}
 		rows = append(rows, []cell{
 			left(s.Name), left(s.Kind), styled(s.State, style), right(span(now.Sub(s.Since))), left(claim),
 			right(amount(s.RawBytes)), right(amount(s.EntropyBits / 8)), numbered("%d", failures),

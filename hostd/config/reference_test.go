@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"reflect"
 	"regexp"
 	"strings"
@@ -65,4 +66,25 @@ func TestReferenceHasEveryKey(t *testing.T) {
 	section("source.", (&Source{}).fields())
 	section("class.", (&Class{}).fields())
 	section("guest.", (&Guest{}).fields())
+}
+
+// What the README shows is a configuration that works.
+func TestREADME(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(readme), "```toml\n")
+	text, _, closed := strings.Cut(rest, "```")
+	if !found || !closed {
+		t.Fatal("no configuration in the README")
+	}
+	text = strings.ReplaceAll(text, "libvirt-qemu:kvm", "root:root") // who need not be here
+	c, err := Parse("README.md", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Guests) != 1 || len(c.Guests[0].Pipes) != 2 {
+		t.Errorf("%+v", c.Guests)
+	}
 }
