@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -118,80 +117,6 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 // which is held while the state file is written.
 func (d *Daemon) alive() { d.scheduler.Waiting() }
 
-// begin starts what the configuration and the state file ask for. What one
-// guest lacks does not keep the others from being served.
-func (d *Daemon) begin() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	kept, err := loadState(d.config.State)
-	if err != nil {
-		d.warnings = append(d.warnings, err.Error())
-		d.event(slog.LevelError, "state_unreadable", "", err.Error())
-	}
-	d.setSources(d.config.Sources)
-	pipes := 0
-	for _, spec := range kept.Guests {
-		pipes += len(spec.Pipes)
-	}
-	for _, g := range d.config.Guests {
-		pipes += len(g.Pipes)
-	}
-	d.sayRoom(d.makeRoom(pipes))
-	taken := map[string]string{}
-	for _, g := range d.config.Guests {
-		taken[g.Name] = "the configuration has a guest of that name"
-		for _, p := range g.Pipes {
-			taken[p.Path] = "the configuration has a pipe at " + p.Path
-		}
-		_ = d.bring(control.GuestSpec{Guest: g}, control.OriginConfig) // it is in the event log
-	}
-	for _, spec := range kept.Guests {
-		d.comeBack(spec, taken)
-	}
-}
-
-// comeBack brings a guest that was added live in an earlier run, unless its name
-// or a path of it is taken. What cannot be now stays in the state file.
-func (d *Daemon) comeBack(spec control.GuestSpec, taken map[string]string) {
-	why := taken[spec.Name]
-	for _, p := range spec.Pipes {
-		why = cmp.Or(why, taken[p.Path])
-	}
-	alone := *d.config // the others are in taken, so that each need not look at all
-	alone.Guests = nil
-	if err := alone.CheckGuest(spec.Guest); why == "" && err != nil {
-		why = err.Error()
-	}
-	if why == "" {
-		err := d.bring(spec, control.OriginAPI)
-		if err == nil {
-			taken[spec.Name] = "the state file has it twice"
-			for _, p := range spec.Pipes {
-				taken[p.Path] = "guest " + spec.Name + " has a pipe at " + p.Path
-			}
-			return
-		}
-		why = err.Error()
-	}
-	d.leftOut = append(d.leftOut, spec)
-	d.warn("guest_left_out", spec.Name, "a guest that was added live is left out: "+why+"; mend it and restart hostd, or remove it with hostd guest remove")
-}
-
-// makeRoom raises the limit on open files to what so many pipes need, and gives
-// what is over to the clients of egd pipes. The warning says what is lacking.
-func (d *Daemon) makeRoom(pipes int) (warning string) {
-	spare, warning := raiseDescriptors(pipes)
-	d.room.Resize(spare)
-	return warning
-}
-
-func (d *Daemon) sayRoom(warning string) {
-	if warning != "" {
-		d.unmet = append(d.unmet, warning)
-		d.warn("process", "", warning)
-	}
-}
-
 // end stops guests, then sources, then wipes the reservoir.
 func (d *Daemon) end() error {
 	d.mu.Lock()
@@ -207,68 +132,6 @@ func (d *Daemon) end() error {
 
 // Events is the event log.
 func (d *Daemon) Events() *events.Log { return d.log }
-
-// Reload reads the configuration again and changes what changed in it. On an
-// error the old one stays in force.
-func (d *Daemon) Reload() error {
-	d.reload.Lock()
-	defer d.reload.Unlock()
-	tellReloading()
-	defer tell(systemd.SdNotifyReady)
-	next, err := d.load()
-	if err != nil {
-		d.event(slog.LevelError, "reload_failed", "", "the old configuration stays: "+err.Error())
-		return err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.unmet = d.needsRestart(next)
-	for _, w := range d.unmet {
-		d.warn("reload", "", w)
-	}
-	if d.opt.Level != nil {
-		d.opt.Level.Set(next.Log.Level)
-	}
-	d.config = d.keepFixed(next)
-	d.setSources(next.Sources)
-	d.reloadGuests(next)
-	d.event(slog.LevelInfo, "reloaded", "", "configuration reloaded")
-	d.supply.look()
-	return nil
-}
-
-func (d *Daemon) load() (*config.Config, error) {
-	if d.opt.ConfigPath == "" {
-		return nil, fmt.Errorf("%w: hostd runs without a configuration file; start it with --config FILE", control.ErrInvalid)
-	}
-	return config.Load(d.opt.ConfigPath)
-}
-
-// needsRestart names what a running daemon cannot change.
-func (d *Daemon) needsRestart(next *config.Config) (warnings []string) {
-	old := d.config
-	for what, changed := range map[string]bool{
-		"control":    old.Control != next.Control,
-		"state":      old.State != next.State,
-		"reservoir":  old.Reservoir != next.Reservoir,
-		"health":     old.Health != next.Health,
-		"log.format": old.Log.Format != next.Log.Format,
-	} {
-		if changed {
-			warnings = append(warnings, fmt.Sprintf("the new %s takes effect when hostd is restarted", what))
-		}
-	}
-	return warnings
-}
-
-// keepFixed is next with what needsRestart names left as it is, so that it is
-// named again at the next reload.
-func (d *Daemon) keepFixed(next *config.Config) *config.Config {
-	c := *next
-	c.Control, c.State, c.Reservoir, c.Health = d.config.Control, d.config.State, d.config.Reservoir, d.config.Health
-	c.Log.Format = d.config.Log.Format
-	return &c
-}
 
 func (d *Daemon) event(level slog.Level, kind, subject, message string) {
 	d.log.Add(events.Event{Level: level, Kind: kind, Subject: subject, Message: message})

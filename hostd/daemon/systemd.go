@@ -23,7 +23,7 @@ func tellReloading() {
 }
 
 // watchdog tells the service manager, twice in each period that it asks for,
-// that the daemon is alive: that it still answers for its status.
+// that the daemon is alive.
 func watchdog(ctx context.Context, alive func()) error {
 	period, err := systemd.SdWatchdogEnabled(false)
 	if err != nil || period == 0 {
