@@ -3,19 +3,14 @@
 package integration
 
 import (
-	"context"
-	"crypto/rand"
 	"fmt"
-	"os"
 	"path/filepath"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"headgate/hostd/control"
+	"headgate/integration/load"
 	"headgate/integration/rig"
-
-	"golang.org/x/sys/unix"
 )
 
 // TestSourceTurnsToZeros shows, with the real daemon and a source behind a
@@ -28,7 +23,12 @@ func TestSourceTurnsToZeros(t *testing.T) {
 	)
 	ctx := within(t, 2*time.Minute)
 	dir := rig.Dir(t)
-	noise := newFIFO(ctx, t, filepath.Join(dir, "noise"))
+	// So slow that what is in the FIFO when it turns is soon read.
+	noise, err := load.StartNoise(ctx, filepath.Join(dir, "noise"), 57_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(noise.Close)
 	// Somebody has to draw, or a full reservoir would stop the reading.
 	text, socket := guest("drawing", "open", "egd", dir)
 	hostd := rig.Hostd(t, programs(t).Hostd, dir, fmt.Sprintf(`
@@ -37,7 +37,7 @@ name = "noise"
 type = "file"
 path = %q
 min_entropy = 6.0
-`, noise.path)+rates+text)
+`, noise.Path)+rates+text)
 	drain(ctx, t, socket, newBlocks())
 
 	good := awaitStatus(ctx, t, hostd, "the source is up and credited", func(s control.Status) bool {
@@ -47,7 +47,7 @@ min_entropy = 6.0
 		t.Errorf("%d start-up tests passed, want 1", n)
 	}
 
-	noise.zeros.Store(true)
+	noise.Stuck.Store(true)
 	stopped := awaitStatus(ctx, t, hostd, "the source is stopped", func(s control.Status) bool {
 		return s.Sources[0].State == failed
 	})
@@ -70,7 +70,7 @@ min_entropy = 6.0
 		t.Errorf("%v bits were credited for zeros", now-before)
 	}
 
-	noise.zeros.Store(false)
+	noise.Stuck.Store(false)
 	back := awaitStatus(ctx, t, hostd, "the source is back", func(s control.Status) bool {
 		return s.Sources[0].State == up && s.Reservoir.ConditionedBytes > later.Reservoir.ConditionedBytes
 	})
@@ -84,44 +84,4 @@ func failures(s control.Status) (n uint64) {
 		n += count
 	}
 	return n
-}
-
-// fifo is a noise source that can be turned to zeros.
-type fifo struct {
-	path  string
-	file  *os.File
-	zeros atomic.Bool
-}
-
-// newFIFO makes a FIFO and writes noise to it until the test ends, 64 kB/s, so
-// that what is in the FIFO when it turns is soon read.
-func newFIFO(ctx context.Context, t *testing.T, path string) *fifo {
-	t.Helper()
-	if err := unix.Mkfifo(path, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	// Both ways, so that opening does not wait for the reader and the reader
-	// never sees an end.
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &fifo{path: path, file: file}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	t.Cleanup(func() { cancel(); file.Close(); <-done })
-	go func() {
-		defer close(done)
-		buf := make([]byte, 1280)
-		for sleep(ctx, 20*time.Millisecond) == nil {
-			clear(buf)
-			if !f.zeros.Load() {
-				_, _ = rand.Read(buf)
-			}
-			if _, err := file.Write(buf); err != nil {
-				return
-			}
-		}
-	}()
-	return f
 }

@@ -78,13 +78,19 @@ func (g *guest) open() error {
 func (o *outlet) open() error {
 	p, err := kvm.Open(o.opt)
 	if err != nil {
-		why := err.Error()
-		o.fail.Store(&why)
-		return err
+		return o.failed(err)
 	}
 	o.pipe.Store(p)
 	o.fail.Store(nil)
 	return nil
+}
+
+// failed notes for the status why the pipe is not open.
+func (o *outlet) failed(err error) error {
+	why := err.Error()
+	o.pipe.Store(nil)
+	o.fail.Store(&why)
+	return err
 }
 
 // start serves the guest's pipes until close. A pipe that could not be opened is
@@ -105,11 +111,8 @@ func (g *guest) serve(ctx context.Context, o *outlet) {
 			if err == nil {
 				return
 			}
-			o.pipe.Store(nil)
-			why := err.Error()
-			o.fail.Store(&why)
 			g.event(slog.LevelError, "pipe_failed", "pipe failed, will be opened again", map[string]string{
-				"pipe": o.opt.Socket.Path, "error": why,
+				"pipe": o.opt.Socket.Path, "error": o.failed(err).Error(),
 			})
 		}
 		select {

@@ -77,7 +77,7 @@ func Idle(ctx context.Context, binary string, guests int, d time.Duration) (c Co
 		last = conn
 	}
 	wait(ctx, 3*time.Second) // the last of them are taken in, garbage is collected
-	full, err := rss(hostd.PID())
+	full, err := RSS(hostd.PID())
 	if err != nil {
 		return c, err
 	}
@@ -110,7 +110,7 @@ func rssAlone(ctx context.Context, dir, binary string) (int, error) {
 	}
 	defer hostd.Close()
 	wait(ctx, 2*time.Second)
-	return rss(hostd.PID())
+	return RSS(hostd.PID())
 }
 
 // openFiles raises this process's limit on open files, and so its children's, as
@@ -127,8 +127,8 @@ func openFiles() (int, error) {
 	return int(min(limit.Max, 1<<30)), nil
 }
 
-// rss is a process's resident memory in bytes (proc(5), VmRSS).
-func rss(pid int) (int, error) {
+// RSS is a process's resident memory in bytes (proc(5), VmRSS).
+func RSS(pid int) (int, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,9 +20,10 @@ const rawPerBlock = 72
 // Noise writes random bytes to a FIFO so fast that a daemon that claims 8 bits a
 // byte for it conditions rate bytes a second.
 type Noise struct {
-	Path string
-	file *os.File
-	done chan struct{}
+	Path  string
+	Stuck atomic.Bool // zeros instead
+	file  *os.File
+	done  chan struct{}
 }
 
 // StartNoise makes the FIFO and writes to it until Close.
@@ -55,7 +57,9 @@ func (n *Noise) write(ctx context.Context, rate float64) {
 		}
 		for due := int(rate * time.Since(start).Seconds()); written < due; {
 			p := buf[:min(due-written, len(buf))]
-			_, _ = rand.Read(p)
+			if clear(p); !n.Stuck.Load() {
+				_, _ = rand.Read(p)
+			}
 			if _, err := n.file.Write(p); err != nil {
 				return
 			}

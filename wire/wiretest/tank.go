@@ -83,13 +83,7 @@ func (t *Tank) Dry(ctx context.Context, n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for t.waiting < n && ctx.Err() == nil {
-		changed := t.changed
-		t.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
-		t.mu.Lock()
+		t.park(ctx)
 	}
 }
 
@@ -124,6 +118,12 @@ func (t *Tank) take(p []byte) int {
 func (t *Tank) wait(ctx context.Context) {
 	t.waiting++
 	t.wake()
+	t.park(ctx)
+	t.waiting--
+}
+
+// park gives mu up until something changes or ctx is done.
+func (t *Tank) park(ctx context.Context) {
 	changed := t.changed
 	t.mu.Unlock()
 	select {
@@ -131,7 +131,6 @@ func (t *Tank) wait(ctx context.Context) {
 	case <-ctx.Done():
 	}
 	t.mu.Lock()
-	t.waiting--
 }
 
 func (t *Tank) wake() {
