@@ -64,6 +64,9 @@ type Options struct {
 	Tap    Tap
 	Room   *Room       // for an egd pipe's clients; may be nil
 	Notify func(Event) // must not block
+	// Owner is asked, for each client, who alone may be one. Where it is nil or
+	// says nil, the socket's mode alone decides. It must not block.
+	Owner func() *Owner
 }
 
 // Stats is what happened on a pipe, over all its connections.
@@ -82,6 +85,7 @@ type Pipe struct {
 	opt      Options
 	listener *Listener
 	protocol protocol
+	pin      pin
 
 	mu    sync.Mutex
 	conns map[*net.UnixConn]chan struct{} // closed when the connection is no longer served
@@ -92,7 +96,7 @@ type Pipe struct {
 
 // Open makes the pipe's socket; Run serves it. An error says what to do.
 func Open(opt Options) (*Pipe, error) {
-	p := &Pipe{opt: opt, conns: map[*net.UnixConn]chan struct{}{}}
+	p := &Pipe{opt: opt, pin: pinPeer, conns: map[*net.UnixConn]chan struct{}{}}
 	switch opt.Kind {
 	case QEMU:
 		p.protocol = newEGD(opt.Tap, pushed)
@@ -144,6 +148,12 @@ func (p *Pipe) Run(ctx context.Context) error {
 		p.welcome(ctx, conn)
 	}
 }
+
+// Push sends the guest fresh bytes that it did not ask for, because it was
+// restored, cloned or migrated, and says whether they are on their way: on a port
+// pipe, if the guest is connected. If it is not, or its QEMU is a new one, its next
+// connection begins so anyhow. The caller marks the tap as fresh before.
+func (p *Pipe) Push() bool { return p.protocol.push() }
 
 // Close removes the socket of a pipe that is not run.
 func (p *Pipe) Close() error { return p.listener.Close() }

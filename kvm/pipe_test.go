@@ -1,107 +1,22 @@
 package kvm
 
 import (
-	"context"
 	"errors"
 	"io"
 	"io/fs"
-	"net"
 	"os"
-	"path/filepath"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
-
-	"headgate/wire/wiretest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// tap is a tank that counts its newcomers.
-type tap struct {
-	*wiretest.Tank
-	fresh atomic.Int32
-}
-
-func (t *tap) Fresh() { t.fresh.Add(1) }
-
-type rig struct {
-	*Pipe
-	tap    *tap
-	path   string
-	events chan Event
-	room   Room
-}
-
-// run serves a pipe until the test ends.
-func run(t *testing.T, kind Kind, level int) *rig {
-	t.Helper()
-	r := &rig{
-		tap:    &tap{Tank: wiretest.NewTank(level)},
-		path:   filepath.Join(t.TempDir(), "guest.sock"),
-		events: make(chan Event, 100),
+func TestMain(m *testing.M) {
+	if part := os.Getenv(partVariable); part != "" {
+		play(part) // this is not the test, but one of its other processes
+		return
 	}
-	r.room.Resize(1)
-	var err error
-	r.Pipe, err = Open(Options{
-		Kind:   kind,
-		Socket: Socket{Path: r.path, UID: -1, GID: -1, Mode: 0o660},
-		Tap:    r.tap,
-		Room:   &r.room,
-		Notify: func(e Event) { r.events <- e },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := r.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Cleanup(func() {
-		cancel()
-		wg.Wait()
-		if _, err := os.Lstat(r.path); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("the socket is left behind: %v", err)
-		}
-	})
-	return r
-}
-
-func (r *rig) dial(t *testing.T) net.Conn {
-	t.Helper()
-	conn, err := net.Dial("unix", r.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-	return conn
-}
-
-func (r *rig) expect(t *testing.T, kind EventKind) Event {
-	t.Helper()
-	select {
-	case e := <-r.events:
-		if e.Kind != kind {
-			t.Fatalf("event %+v, want kind %d", e, kind)
-		}
-		return e
-	case <-time.After(10 * time.Second):
-		t.Fatalf("no event of kind %d", kind)
-		return Event{}
-	}
-}
-
-func kinds(t *testing.T, f func(t *testing.T, kind Kind)) {
-	for _, kind := range []Kind{QEMU, EGD, Port} {
-		t.Run(string(kind), func(t *testing.T) { f(t, kind) })
-	}
+	goleak.VerifyTestMain(m)
 }
 
 func TestSocketHasItsModeAndItsClientIsFresh(t *testing.T) {
@@ -228,21 +143,14 @@ func TestAWaitingClientDoesNotKeepThePipe(t *testing.T) {
 func TestNothingIsLeftOver(t *testing.T) {
 	kinds(t, func(t *testing.T, kind Kind) {
 		r := run(t, kind, 1<<20)
-		descriptors := func() int {
-			entries, err := os.ReadDir("/proc/self/fd")
-			if err != nil {
-				t.Fatal(err)
-			}
-			return len(entries)
-		}
-		before := descriptors()
+		before := descriptors(t)
 		for range 200 {
 			conn := r.dial(t)
 			r.expect(t, Connected)
 			conn.Close()
 			r.expect(t, Disconnected)
 		}
-		if after := descriptors(); after > before {
+		if after := descriptors(t); after > before {
 			t.Fatalf("%d descriptors before 200 clients, %d after", before, after)
 		}
 	})

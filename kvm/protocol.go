@@ -25,6 +25,8 @@ var pid = strconv.Itoa(os.Getpid())
 type protocol interface {
 	// serve answers one client until it is gone, and closes conn.
 	serve(ctx context.Context, conn *net.UnixConn) error
+	// push sends fresh bytes to who is connected, if the protocol has a way to.
+	push() bool
 	// count adds what all connections have done.
 	count(*Stats)
 }
@@ -44,6 +46,10 @@ func newEGD(tap wire.Tap, push int) *egdProtocol {
 func (p *egdProtocol) serve(ctx context.Context, conn *net.UnixConn) error {
 	return p.server.Serve(ctx, conn)
 }
+
+// push does nothing: in this protocol what nobody asked for can only lie in wait
+// for the next request.
+func (p *egdProtocol) push() bool { return false }
 
 func (p *egdProtocol) count(s *Stats) {
 	s.Requests, s.Bytes, s.Dropped = p.counters.Requests.Load(), p.counters.BytesOut.Load(), p.counters.Pushed.Load()
@@ -69,6 +75,8 @@ func newFeed(tap wire.Tap, notify func(Event)) *feedProtocol {
 func (p *feedProtocol) serve(ctx context.Context, conn *net.UnixConn) error {
 	return p.server.Serve(ctx, conn)
 }
+
+func (p *feedProtocol) push() bool { return p.server.Push() }
 
 func (p *feedProtocol) count(s *Stats) {
 	s.Requests, s.Bytes, s.Dropped = p.counters.Requests.Load(), p.counters.BytesOut.Load(), p.counters.Refused.Load()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -29,6 +30,8 @@ type Socket struct {
 	UID  int         // -1: the daemon's own
 	GID  int         // -1: the daemon's own
 	Mode fs.FileMode // 0: 0600
+	// Label is the SELinux context that it gets; empty: what the policy says.
+	Label string
 }
 
 // ErrInUse means that a living process listens on the path.
@@ -124,6 +127,9 @@ func (s Socket) present(fd int, file *os.File, born string) (*net.UnixListener, 
 	if err := os.Chmod(born, mode); err != nil {
 		return nil, nil, err
 	}
+	if err := s.label(born); err != nil {
+		return nil, nil, err
+	}
 	if s.UID >= 0 || s.GID >= 0 {
 		if err := os.Lchown(born, s.UID, s.GID); err != nil {
 			return nil, nil, fmt.Errorf("give it to user %d, group %d: the service needs CAP_CHOWN for that (%v)", s.UID, s.GID, err) //nolint:errorlint // not to be taken for a folder that cannot be written to
@@ -147,6 +153,31 @@ func (s Socket) present(fd int, file *os.File, born string) (*net.UnixListener, 
 	unixListener := l.(*net.UnixListener)
 	unixListener.SetUnlinkOnClose(false)
 	return unixListener, made, nil
+}
+
+// label gives the socket its SELinux context while it is still the daemon's own,
+// which relabelling asks for. It is written as libselinux's setfilecon does, with
+// the final NUL (xattr(7): security.selinux).
+func (s Socket) label(born string) error {
+	if s.Label == "" {
+		return nil
+	}
+	err := error(unix.EINVAL)
+	if !strings.ContainsRune(s.Label, 0) {
+		err = unix.Lsetxattr(born, "security.selinux", append([]byte(s.Label), 0), 0)
+	}
+	cure := ""
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.ENOTSUP):
+		cure = "the file system keeps no labels: use a folder on a tmpfs, as /run is"
+	case errors.Is(err, unix.EINVAL):
+		cure = "the SELinux policy knows no such label: see the domain's <seclabel>"
+	default:
+		cure = "the SELinux policy must allow hostd relabelfrom and relabelto for it, and without SELinux it needs CAP_SYS_ADMIN"
+	}
+	return fmt.Errorf("label it %.200q: %s (%v)", s.Label, cure, err) //nolint:errorlint // not to be taken for a folder that cannot be written to
 }
 
 // replaceable says whether path is free, or a socket that nobody listens on.

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestListenReplacesADeadSocketAndNoOther(t *testing.T) {
@@ -98,6 +100,41 @@ func TestListenMakesDirectoriesThatOthersCanPass(t *testing.T) {
 	for _, dir := range []string{"a", "a/b"} {
 		if info, err := os.Stat(filepath.Join(top, dir)); err != nil || info.Mode().Perm() != 0o755 {
 			t.Errorf("%s: %v, %v", dir, info.Mode(), err)
+		}
+	}
+}
+
+const svirt = "system_u:object_r:svirt_image_t:s0:c1,c2"
+
+func TestASocketGetsItsLabel(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := Listen(Socket{Path: path, UID: -1, GID: -1, Label: svirt})
+	if err != nil {
+		if os.Getenv("CI") == "" {
+			t.Skipf("run it as root, with TMPDIR on a tmpfs or ext4, and with no SELinux policy that knows no %s: %v", svirt, err)
+		}
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var label [100]byte
+	n, err := unix.Lgetxattr(path, "security.selinux", label[:])
+	if err != nil || string(label[:n]) != svirt+"\x00" {
+		t.Fatalf("%q, %v", label[:n], err)
+	}
+}
+
+func TestALabelThatCannotBeSetSaysWhy(t *testing.T) {
+	for label, want := range map[string]string{
+		"a\x00b":                   "no such label",
+		strings.Repeat("x", 1<<20): "label it \"" + strings.Repeat("x", 200) + "\": ",
+	} {
+		path := filepath.Join(t.TempDir(), "s")
+		_, err := Listen(Socket{Path: path, UID: -1, GID: -1, Label: label})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.10q: %v", label, err)
+		}
+		if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 0 {
+			t.Errorf("%.10q: left behind: %v, %v", label, entries, err)
 		}
 	}
 }
