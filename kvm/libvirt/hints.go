@@ -1,0 +1,136 @@
+package libvirt
+
+import (
+	"sync"
+
+	rpc "github.com/digitalocean/go-libvirt"
+)
+
+// maxHints is how many domains may wait to be looked at: REMOTE_DOMAIN_LIST_MAX of
+// libvirt's remote_protocol.x, the longest list of domains there is. When more
+// wait, the list is asked for.
+const maxHints = 16384
+
+// hint says that a domain may not be any more as it was last seen.
+type hint struct {
+	name  string // where it is known
+	fresh bool
+}
+
+// hints are the domains to be looked at, each once, however many events there were.
+type hints struct {
+	mu       sync.Mutex
+	waiting  map[rpc.UUID]hint
+	all      bool // more than maxHints
+	restored restored
+	some     chan struct{} // has a token when there may be work
+}
+
+func newHints() *hints {
+	return &hints{waiting: map[rpc.UUID]hint{}, restored: restored{}, some: make(chan struct{}, 1)}
+}
+
+// add puts a domain in, together with what is known of it already.
+func (h *hints) add(uuid rpc.UUID, n hint) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.put(uuid, n)
+}
+
+func (h *hints) put(uuid rpc.UUID, n hint) {
+	old, there := h.waiting[uuid]
+	switch {
+	case there:
+		n.fresh = n.fresh || old.fresh
+		if n.name == "" {
+			n.name = old.name
+		}
+	case len(h.waiting) >= maxHints:
+		h.all = true
+		h.wake()
+		return
+	}
+	h.waiting[uuid] = n
+	h.wake()
+}
+
+func (h *hints) wake() {
+	select {
+	case h.some <- struct{}{}:
+	default:
+	}
+}
+
+// event takes in one of libvirt's events.
+func (h *hints) event(event any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch e := event.(type) {
+	case *rpc.DomainEventCallbackLifecycleMsg:
+		d := e.Msg.Dom
+		fresh := h.restored.next(d.UUID, rpc.DomainEventType(e.Msg.Event), e.Msg.Detail)
+		h.put(d.UUID, hint{name: d.Name, fresh: fresh})
+	case *rpc.DomainEventCallbackRebootMsg: // in the same QEMU
+		h.put(e.Msg.Dom.UUID, hint{name: e.Msg.Dom.Name, fresh: true})
+	case *rpc.DomainEventCallbackMetadataChangeMsg:
+		h.put(e.Dom.UUID, hint{name: e.Dom.Name})
+	case *rpc.DomainEventCallbackDeviceAddedMsg:
+		h.put(e.Dom.UUID, hint{name: e.Dom.Name})
+	case *rpc.DomainEventCallbackDeviceRemovedMsg:
+		h.put(e.Msg.Dom.UUID, hint{name: e.Msg.Dom.Name})
+	}
+}
+
+// kinds are the events that event knows.
+var kinds = []rpc.DomainEventID{
+	rpc.DomainEventIDLifecycle,
+	rpc.DomainEventIDReboot,
+	rpc.DomainEventIDMetadataChange,
+	rpc.DomainEventIDDeviceAdded,
+	rpc.DomainEventIDDeviceRemoved,
+}
+
+// take gives the domains that may be looked at now, at most n, without those that
+// are being looked at.
+func (h *hints) take(n int, busy map[rpc.UUID]hint) map[rpc.UUID]hint {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := map[rpc.UUID]hint{}
+	for uuid, n1 := range h.waiting {
+		if len(out) == n {
+			break
+		}
+		if _, there := busy[uuid]; !there {
+			out[uuid] = n1
+			delete(h.waiting, uuid)
+		}
+	}
+	return out
+}
+
+// overflow says whether hints were lost.
+func (h *hints) overflow() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.all
+}
+
+// relist drops what a list of all domains, asked for from now on, tells as well. What
+// happened to a domain in its QEMU no list tells.
+func (h *hints) relist() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.all = false
+	for uuid, n := range h.waiting {
+		if !n.fresh {
+			delete(h.waiting, uuid)
+		}
+	}
+}
+
+// forget drops what only the last connection's events meant.
+func (h *hints) forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	clear(h.restored)
+}

@@ -1,0 +1,102 @@
+package libvirt
+
+import (
+	"testing"
+
+	rpc "github.com/digitalocean/go-libvirt"
+	"pgregory.net/rapid"
+)
+
+// Whatever comes, in whatever order it is taken: each domain that was told of is
+// looked at after the last time it was, never twice at once, and fresh is not lost.
+func TestHints(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h := newHints()
+		due := map[rpc.UUID]bool{} // to be looked at; true: fresh
+		busy := map[rpc.UUID]hint{}
+		for range rapid.IntRange(0, 60).Draw(t, "steps") {
+			n := uuidOf(rapid.IntRange(0, 5).Draw(t, "domain"))
+			switch rapid.IntRange(0, 4).Draw(t, "step") {
+			case 0, 1:
+				fresh := rapid.Bool().Draw(t, "fresh")
+				h.add(n, hint{name: "a", fresh: fresh})
+				due[n] = due[n] || fresh
+			case 2:
+				free := rapid.IntRange(0, 3).Draw(t, "free")
+				for uuid, got := range h.take(free, busy) {
+					fresh, there := due[uuid]
+					if _, doubly := busy[uuid]; doubly || !there || got.fresh != fresh || got.name != "a" {
+						t.Fatalf("took %+v, due %v %v, busy %v", got, there, fresh, doubly)
+					}
+					busy[uuid] = got
+					delete(due, uuid)
+				}
+				if len(busy) > 6 {
+					t.Fatal("more than there are")
+				}
+			case 3: // looked at, or in vain
+				if got, there := busy[n]; there {
+					delete(busy, n)
+					if rapid.Bool().Draw(t, "in vain") {
+						h.add(n, got)
+						due[n] = due[n] || got.fresh
+					}
+				}
+			case 4:
+				h.relist()
+				for uuid, fresh := range due {
+					if !fresh {
+						delete(due, uuid)
+					}
+				}
+			}
+		}
+		for uuid := range h.take(maxHints, nil) {
+			if _, there := due[uuid]; !there {
+				t.Fatal("not due")
+			}
+			delete(due, uuid)
+		}
+		if len(due) > 0 {
+			t.Fatalf("%d are forgotten", len(due))
+		}
+	})
+}
+
+func TestHintsAreBounded(t *testing.T) {
+	h := newHints()
+	h.add(uuidOf(1), hint{fresh: true})
+	for n := range maxHints {
+		h.add(uuidOf(n), hint{})
+	}
+	if h.overflow() {
+		t.Fatal("there was room")
+	}
+	h.add(uuidOf(maxHints), hint{})
+	if !h.overflow() || len(h.waiting) != maxHints {
+		t.Fatalf("%d wait", len(h.waiting))
+	}
+	h.relist()
+	if h.overflow() || len(h.waiting) != 1 || !h.waiting[uuidOf(1)].fresh {
+		t.Fatalf("%d wait, want the fresh one", len(h.waiting))
+	}
+}
+
+func TestEvents(t *testing.T) {
+	h := newHints()
+	dom := func(n int) rpc.Domain { return rpc.Domain{Name: "a", UUID: uuidOf(n), ID: -1} }
+	h.event(&rpc.DomainEventCallbackLifecycleMsg{Msg: rpc.DomainEventLifecycleMsg{Dom: dom(1), Event: int32(resumedSnapshot.event), Detail: resumedSnapshot.detail}})
+	h.event(&rpc.DomainEventCallbackMetadataChangeMsg{Dom: dom(2)})
+	h.event(&rpc.DomainEventCallbackDeviceAddedMsg{Dom: dom(3)})
+	h.event(&rpc.DomainEventCallbackDeviceRemovedMsg{Msg: rpc.DomainEventDeviceRemovedMsg{Dom: dom(4)}})
+	h.event(&rpc.DomainEventCallbackRebootMsg{Msg: rpc.DomainEventRebootMsg{Dom: dom(5)}})
+	h.event(nil)
+	if len(h.waiting) != 5 {
+		t.Fatalf("%+v", h.waiting)
+	}
+	for n := 1; n <= 5; n++ {
+		if want := (hint{name: "a", fresh: n == 1 || n == 5}); h.waiting[uuidOf(n)] != want {
+			t.Errorf("%d: %+v", n, h.waiting[uuidOf(n)])
+		}
+	}
+}
