@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -43,8 +44,9 @@ var errOthers = errors.New("there is one that belongs to another user, and wheth
 // still its own.
 type Listener struct {
 	*net.UnixListener
-	path string
-	made fs.FileInfo
+	path   string
+	made   fs.FileInfo
+	closed sync.Once
 }
 
 // Listen makes the socket, and its directory if need be. The socket is born under
@@ -209,8 +211,11 @@ func replaceable(path string) error {
 // Close ends the listening and removes the name, unless somebody has put
 // another socket there.
 func (l *Listener) Close() error {
-	if info, err := os.Lstat(l.path); err == nil && os.SameFile(info, l.made) {
-		os.Remove(l.path)
-	}
+	// Once: the next socket there may have got the same inode.
+	l.closed.Do(func() {
+		if info, err := os.Lstat(l.path); err == nil && os.SameFile(info, l.made) {
+			os.Remove(l.path)
+		}
+	})
 	return l.UnixListener.Close()
 }
