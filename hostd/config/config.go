@@ -23,6 +23,7 @@ type Config struct {
 	Sources   []Source // none: every usable physical source is to be found
 	Classes   []Class  // always holds "default"
 	Guests    []Guest
+	Libvirt   Libvirt
 }
 
 // Log says how hostd logs when it does not write to the journal.
@@ -59,6 +60,7 @@ type Class struct {
 	Quality     string     `json:"quality"`
 	SocketOwner Owner      `json:"socket_owner,omitempty"`
 	SocketMode  SocketMode `json:"socket_mode,omitempty"`
+	Selectable  bool       `json:"selectable,omitempty"` // a domain's own XML may choose it
 }
 
 // Guest is one guest; what is zero in it comes from its class.
@@ -92,6 +94,7 @@ func Default() *Config {
 		Reservoir: Reservoir{Size: 64 << 10, BootReserve: 8 << 10, MinSources: 1},
 		Health:    Health{AlphaLog2: 40},
 		Classes:   []Class{defaultClass()},
+		Libvirt:   defaultLibvirt(),
 	}
 }
 

@@ -65,7 +65,13 @@ func encode(c *Config) []byte {
 		line("weight", k.Weight)
 		line("quality", k.Quality)
 		sockets(k.SocketOwner, k.SocketMode)
+		some("selectable", k.Selectable)
 	}
+	b.WriteString("[libvirt]\n")
+	line("follow", c.Libvirt.Follow)
+	line("socket", c.Libvirt.Socket)
+	line("guests", c.Libvirt.Guests)
+	line("pids", c.Libvirt.PIDs)
 	for _, g := range c.Guests {
 		b.WriteString("[[guest]]\n")
 		line("name", g.Name)

@@ -68,7 +68,8 @@ func (c *Config) fields(report report) fields {
 			"boot_reserve": parsed(&c.Reservoir.BootReserve, allowedSize, nil),
 			"min_sources":  integer(&c.Reservoir.MinSources, checkMinSources),
 		}, report),
-		"health": aTable("health", fields{"alpha": alpha(&c.Health.AlphaLog2)}, report),
+		"health":  aTable("health", fields{"alpha": alpha(&c.Health.AlphaLog2)}, report),
+		"libvirt": aTable("libvirt", c.Libvirt.fields(), report),
 		"source": tables("source", func() fields {
 			c.Sources = append(c.Sources, Source{})
 			return c.Sources[len(c.Sources)-1].fields()
@@ -106,6 +107,7 @@ func (k *Class) fields() fields {
 		"weight":       integer(&k.Weight, checkWeight),
 		"socket_owner": text((*string)(&k.SocketOwner), checkOwner),
 		"socket_mode":  parsed(&k.SocketMode, allowedMode, nil),
+		"selectable":   boolean(&k.Selectable),
 	}
 }
 

@@ -42,6 +42,13 @@ burst = "20kB"
 weight = 4
 socket_owner = "root:root"
 socket_mode = "0660"
+selectable = true
+
+[libvirt]
+follow = false
+socket = "/run/libvirt/libvirt-sock-ro"
+guests = "/run/hg/domains"
+pids = "/run/libvirt/qemu/driver"
 
 [[guest]]
 name = "web1"
@@ -72,13 +79,14 @@ func TestParseWhole(t *testing.T) {
 			{Name: "tape", Type: "file", Path: "/srv/noise", MinEntropy: 0.5, Consume: true},
 		},
 		Classes: []Class{
-			{"gold", Unlimited, 20000, 4, "full", "root:root", 0o660},
+			{"gold", Unlimited, 20000, 4, "full", "root:root", 0o660, true},
 			defaultClass(),
 		},
 		Guests: []Guest{
 			{Name: "web1", Class: "gold", Rate: 2048, Pipes: []Pipe{{"qemu", "/run/hg/web1.sock"}, {"port", "/run/hg/web1.port"}}},
 			{Name: "web2", Class: "default", Pipes: []Pipe{{"egd", "/run/hg/web2.sock"}}},
 		},
+		Libvirt: Libvirt{false, "/run/libvirt/libvirt-sock-ro", "/run/hg/domains", "/run/libvirt/qemu/driver"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -144,6 +152,12 @@ func TestMistakes(t *testing.T) {
 		{"pipe long", "[[guest]]\nname='a'\npipes=['qemu:/" + long + long + "']", "is 201 bytes long"},
 		{"path twice", "[[guest]]\nname='a'\npipes=['qemu:/x']\n[[guest]]\nname='b'\npipes=['egd:/x']", `f:6: guest.pipes: "/x" is taken by guest a`},
 		{"path of control", "control='/x'\n[[guest]]\nname='a'\npipes=['qemu:/x']", `f:4: guest.pipes: "/x" is taken by the control socket`},
+		{"selectable", "[[class]]\nname='a'\nselectable='yes'", `f:3: class.selectable: the string "yes" is not a boolean; allowed: true or false`},
+		{"follow", "[libvirt]\nfollow='no'", `f:2: libvirt.follow: the string "no" is not a boolean`},
+		{"libvirt's socket", "[libvirt]\nsocket='qemu:///system'", `f:2: libvirt.socket: "qemu:///system" is not such a path`},
+		{"folder of guests", "[libvirt]\nguests='/" + long + "'", "f:2: libvirt.guests: the path"},
+		{"folder of pids", "[libvirt]\npids=''", `f:2: libvirt.pids: "" is not such a path`},
+		{"unknown key of libvirt", "[libvirt]\nuri=''", "f:2: libvirt.uri: unknown key; allowed: follow, guests, pids, socket"},
 		{"nested", "a = [[[[[[[[[1]]]]]]]]]", "f:1: nested too deeply"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

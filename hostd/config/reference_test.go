@@ -66,6 +66,7 @@ func TestReferenceHasEveryKey(t *testing.T) {
 	section("source.", (&Source{}).fields())
 	section("class.", (&Class{}).fields())
 	section("guest.", (&Guest{}).fields())
+	section("libvirt.", (&Libvirt{}).fields())
 }
 
 // What the README shows is a configuration that works.

@@ -32,6 +32,8 @@ type Daemon interface {
 	CaptureSource(ctx context.Context, name string, n int, w io.Writer) error
 	// Reload reads the configuration again; on an error the old one stays.
 	Reload() error
+	// Hook takes in what libvirt's hook, or a live attach, tells of a domain.
+	Hook(HookCall) error
 	Events() *events.Log
 }
 
@@ -46,6 +48,7 @@ type Status struct {
 	Reservoir ReservoirStatus `json:"reservoir"`
 	Classes   []config.Class  `json:"classes"`
 	Guests    []GuestStatus   `json:"guests"` // in the order of their names
+	Libvirt   LibvirtStatus   `json:"libvirt"`
 }
 
 // SourceStatus is the state of one source, as its pump tells it.
@@ -64,6 +67,8 @@ type ReservoirStatus struct {
 const (
 	OriginConfig = "config" // from the configuration file
 	OriginAPI    = "api"    // added live
+
+	OriginLibvirt = "libvirt" // a domain of libvirt's, which comes and goes with it
 )
 
 // GuestStatus is what is known about one guest.
@@ -85,6 +90,8 @@ type GuestStatus struct {
 	FirstBytes      float64      `json:"first_bytes_seconds"` // from connect to the first bytes; 0: none yet
 	Seeded          bool         `json:"seeded"`              // has had its first 64 bytes since it came
 	LastReport      *Report      `json:"last_report,omitempty"`
+
+	Domain *DomainStatus `json:"domain,omitempty"` // nil: not one of libvirt's
 }
 
 // PipeStatus is the state of one pipe of a guest.

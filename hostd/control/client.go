@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // maxAnswer bounds what a client takes, in bytes: a status with ten thousand
@@ -105,6 +106,15 @@ func (c *Client) TestSource(ctx context.Context, name string, n int) (t SourceTe
 // Reload has the daemon read its configuration again.
 func (c *Client) Reload(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "/v1/reload", nil, nil)
+}
+
+// Hook tells what happens to a domain. What is too much of it is left out.
+func (c *Client) Hook(ctx context.Context, call HookCall) error {
+	call = call.bounded()
+	if call.At.IsZero() {
+		call.At = time.Now()
+	}
+	return c.call(ctx, http.MethodPost, "/v1/libvirt/hook", call, nil)
 }
 
 func guestPath(name string) string { return "/v1/guests/" + url.PathEscape(name) }

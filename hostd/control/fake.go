@@ -21,6 +21,8 @@ type Fake struct {
 	Test      SourceTest
 	ReloadErr error
 	Stall     bool // captures give half and wait for ctx
+	Hooks     []HookCall
+	HookErr   error
 	log       *events.Log
 }
 
@@ -148,6 +150,17 @@ func (f *Fake) known(name string) error {
 
 // Reload gives the error that the Fake was given.
 func (f *Fake) Reload() error { return f.ReloadErr }
+
+// Hook checks a call as the daemon does, and keeps it.
+func (f *Fake) Hook(h HookCall) error {
+	if err := h.Check(); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Hooks = append(f.Hooks, h)
+	return f.HookErr
+}
 
 // Events is the Fake's own log.
 func (f *Fake) Events() *events.Log { return f.log }

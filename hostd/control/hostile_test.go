@@ -66,6 +66,21 @@ func TestRefusals(t *testing.T) {
 		{"PATCH", "/v1/guests/x", `{}`, 404, "not found"},
 		{"PATCH", "/v1/guests/x", `{"pipes":[]}`, 400, "unknown field"},
 		{"GET", "/v1/guests/x", "", 404, "not found"},
+		{"GET", "/v1/libvirt/hook", "", 405, "allowed: POST"},
+		{"POST", "/v1/libvirt/hook", "", 400, "EOF"},
+		{"POST", "/v1/libvirt/hook", `{"op":"prepare","domain":{"name":"a","uuid":"` + uuid + `"},"x":1}`, 400, "unknown field"},
+		{"POST", "/v1/libvirt/hook", `{"op":"explode","domain":{"name":"a","uuid":"` + uuid + `"}}`, 400, `invalid op "explode": allowed: prepare, start, `},
+		{"POST", "/v1/libvirt/hook", `{"domain":{"name":"a","uuid":"` + uuid + `"}}`, 400, `invalid op ""`},
+		{"POST", "/v1/libvirt/hook", `{"op":"prepare"}`, 400, "invalid domain: no name is given"},
+		{"POST", "/v1/libvirt/hook", `{"op":"prepare","domain":{"name":"../a","uuid":"` + uuid + `"}}`, 400, `invalid domain: "../a" is not such a name; allowed: the name of a libvirt domain`},
+		{"POST", "/v1/libvirt/hook", `{"op":"prepare","domain":{"name":"a\u0000","uuid":"` + uuid + `"}}`, 400, "is not such a name"},
+		{"POST", "/v1/libvirt/hook", `{"op":"prepare","domain":{"name":"a","uuid":"` + strings.ToUpper(uuid) + `"}}`, 400, `invalid domain "a": "0F1E`},
+		{"POST", "/v1/libvirt/hook", `{"op":"prepare","domain":{"name":"a"}}`, 400, `"" is not its UUID`},
+		{"POST", "/v1/libvirt/hook", `{"op":"prepare","domain":{"name":"a","uuid":"` + uuid + `","id":-1}}`, 400, "id -1"},
+		{"POST", "/v1/libvirt/hook", `{"op":"prepare","domain":{"name":"a","uuid":"` + uuid + `","uid":-1}}`, 400, "cannot unmarshal number -1"},
+		{"POST", "/v1/libvirt/hook", `{"op":"prepare","at":"yesterday","domain":{"name":"a","uuid":"` + uuid + `"}}`, 400, "invalid body"},
+		{"POST", "/v1/libvirt/hook", `{"op":"prepare","domain":{"name":"a","uuid":"` + uuid + `","rngs":[` + strings.Repeat("{},", 16) + `{}]}}`, 400, "it has 17 rng devices"},
+		{"POST", "/v1/libvirt/hook", long, 413, "too large"},
 		{"GET", "/v1/events?since=-1", "", 400, "since"},
 		{"GET", "/v1/sources/trng0/capture?n=0", "", 400, "n: a whole number from 1"},
 		{"GET", "/v1/sources/trng0/capture?n=99999999999999999999", "", 400, "n: a whole number"},
@@ -127,6 +142,7 @@ func FuzzAPI(f *testing.F) {
 		{"POST", "/v1/guests", `{"name":"a","pipes":["qemu:/run/a"],"rate":"4KiB/s","burst":"8KiB","weight":2,"socket_mode":"0660"}`},
 		{"PATCH", "/v1/guests/web1", `{"class":"default","rate":"unlimited","weight":3}`}, {"DELETE", "/v1/guests/web1", ""},
 		{"GET", "/v1/sources", ""}, {"POST", "/v1/sources/trng0/test?n=1024", ""}, {"GET", "/v1/sources/trng0/capture?n=10", ""},
+		{"POST", "/v1/libvirt/hook", `{"op":"prepare","at":"2026-01-02T03:04:05Z","domain":{"name":"a","uuid":"` + uuid + `","uid":1,"policy":{"class":"x"}}}`},
 		{"POST", "/v1/reload", ""}, {"CONNECT", "/v1/guests/%2e%2e", "{}"}, {"GET", "/v1//status", ""},
 	} {
 		f.Add(s[0], s[1], s[2])
@@ -160,6 +176,11 @@ func FuzzAPI(f *testing.F) {
 		}
 		if err := w.check(); err != nil {
 			t.Errorf("%s %s %q: %d: %v: %.200s", method, target, body, w.Code, err, w.Body)
+		}
+		for _, h := range d.Hooks {
+			if err := h.Check(); err != nil {
+				t.Errorf("%s %s %q: hook %+v: %v", method, target, body, h, err)
+			}
 		}
 		for _, g := range d.Status().Guests {
 			if g.Rate < 1 || g.Burst < 0 || len(g.Pipes) == 0 {

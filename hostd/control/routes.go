@@ -39,6 +39,7 @@ func Handler(d Daemon, metrics http.Handler) http.Handler {
 	mux.HandleFunc("POST /v1/sources/{name}/test", a.testSource)
 	mux.HandleFunc("GET /v1/sources/{name}/capture", a.captureSource)
 	mux.HandleFunc("POST /v1/reload", a.reload)
+	mux.HandleFunc("POST /v1/libvirt/hook", a.hook)
 	if metrics != nil {
 		mux.Handle("GET /metrics", metrics)
 	}
@@ -144,6 +145,19 @@ func (a api) setGuest(w http.ResponseWriter, r *http.Request) {
 
 func (a api) removeGuest(w http.ResponseWriter, r *http.Request) {
 	if err := a.daemon.RemoveGuest(r.PathValue("name")); err != nil {
+		fail(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (a api) hook(w http.ResponseWriter, r *http.Request) {
+	var call HookCall
+	err := body(w, r, &call)
+	if err == nil {
+		err = a.daemon.Hook(call)
+	}
+	if err != nil {
 		fail(w, err)
 		return
 	}

@@ -46,12 +46,18 @@ type Daemon struct {
 
 	reload sync.Mutex // one at a time, so that the file read last is in force
 
-	mu      sync.Mutex
-	config  *config.Config
-	sources []*source
-	guests  map[string]*guest
-	leftOut []control.GuestSpec // kept from the last run, but not possible now
-	unmet   []string            // warnings that the next reload may mend
+	looks *looks
+
+	mu       sync.Mutex
+	config   *config.Config
+	sources  []*source
+	guests   map[string]*guest
+	leftOut  []control.GuestSpec // kept from the last run, but not possible now
+	unmet    []string            // warnings that the next reload may mend
+	domains  map[string]*domain  // of libvirt's, by UUID
+	ends     ends                // of those that are gone
+	follow   follow              // of libvirt
+	qemuUser int                 // whom libvirt runs QEMU as; -1: not known
 }
 
 var _ control.Daemon = (*Daemon)(nil)
@@ -67,6 +73,10 @@ func New(cfg *config.Config, log *events.Log, opt Options) (*Daemon, error) {
 		guests:   map[string]*guest{},
 		warnings: opt.Warnings,
 		supply:   supply{changed: make(chan struct{}, 1)},
+		looks:    newLooks(),
+		domains:  map[string]*domain{},
+		follow:   follow{changed: make(chan struct{}, 1)},
+		qemuUser: -1,
 	}
 	var err error
 	d.reservoir, err = reservoir.New(reservoir.Config{
@@ -104,6 +114,8 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	tasks.Go(func() error { return server.Run(ctx) })
 	tasks.Go(func() error { return watchdog(ctx, d.alive) })
 	tasks.Go(func() error { return d.watchSupply(ctx) })
+	tasks.Go(func() error { return d.followLibvirt(ctx) })
+	tasks.Go(func() error { return d.looks.run(ctx, d.look) })
 	tasks.Go(func() error {
 		<-ctx.Done()
 		tell(systemd.SdNotifyStopping)
@@ -125,7 +137,7 @@ func (d *Daemon) end() error {
 		g.close()
 		g.tap.Close()
 	}
-	d.guests = map[string]*guest{}
+	d.guests, d.domains = map[string]*guest{}, map[string]*domain{}
 	d.endSources()
 	return d.reservoir.Close()
 }
@@ -159,6 +171,7 @@ func (d *Daemon) Status() control.Status {
 		},
 		Sources:  d.sourceStatus(),
 		Guests:   d.guestStatus(),
+		Libvirt:  d.libvirtStatus(),
 		Warnings: append(append([]string{}, d.warnings...), d.unmet...),
 	}
 	for _, spec := range d.leftOut {

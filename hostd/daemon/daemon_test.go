@@ -29,15 +29,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // rig is a daemon in this process, over its own folder.
 type rig struct {
 	*Daemon
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	log  *bytes.Buffer
 	stop func()
 }
 
 // start runs a daemon with a configuration, in which DIR is its folder. Without
-// a [[source]] it is given one that never comes.
-func start(t *testing.T, dir, text string) *rig {
+// a [[source]] it is given one that never comes; without [libvirt] it does not follow
+// that of this machine.
+func start(t testing.TB, dir, text string) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: dir, log: &bytes.Buffer{}}
 	r.write(text)
@@ -75,6 +76,9 @@ func (r *rig) write(text string) {
 	r.t.Helper()
 	if !strings.Contains(text, "[[source]]") {
 		text += "\n[[source]]\nname = \"never\"\ntype = \"file\"\npath = \"DIR/never\"\n"
+	}
+	if !strings.Contains(text, "[libvirt]") {
+		text += "\n[libvirt]\nfollow = false\n"
 	}
 	head := "control = \"DIR/control.sock\"\nstate = \"DIR/state.json\"\n"
 	if err := os.WriteFile(r.file(), []byte(strings.ReplaceAll(head+text, "DIR", r.dir)), 0o600); err != nil {

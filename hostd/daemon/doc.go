@@ -5,4 +5,9 @@
 // The way of a byte through it: a backends.Pump reads a source and tests it, the
 // reservoir conditions what passed, the scheduler grants it to a guest's tap, and
 // a kvm.Pipe carries it into the guest.
+//
+// The domains of libvirt are guests as long as they run. Its hook and its events
+// tell of them, late or twice or not at all, and in whatever order: a domain has its
+// sockets before its QEMU wants them, counts as unseeded once in each of its lives,
+// and leaves nothing behind.
 package daemon

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,49 +21,28 @@ import (
 // guest is one guest: its tap, which outlives its connections, and its pipes.
 type guest struct {
 	name    string
-	spec    control.GuestSpec // guarded by Daemon.mu, like origin, entry and class
+	spec    control.GuestSpec // guarded by Daemon.mu, like all down to outlets
 	origin  string
-	entry   config.Guest // as the configuration file has it; spec may have been changed live
+	entry   config.Guest // as the configuration file or the domain's policy has it; spec may have been changed live
 	class   config.Class // with what the guest has of its own over it
-	tap     *ratelimit.Tap
+	domain  *domain      // of libvirt's that it is, or that is bound to it; nil: none
 	outlets []*outlet
-	log     *events.Log
+
+	tap  *ratelimit.Tap
+	log  *events.Log
+	room *kvm.Room
+	ctx  context.Context // of its pipes; nil: not started
 
 	report atomic.Pointer[control.Report]
-	stop   context.CancelFunc
-	tasks  sync.WaitGroup
 }
 
-// outlet is one pipe of a guest, open or to be opened.
-type outlet struct {
-	opt  kvm.Options
-	pipe atomic.Pointer[kvm.Pipe] // nil: not open, failure says why
-	fail atomic.Pointer[string]
-}
-
-// retry is how long hostd waits before it tries again to make a socket.
-const retry = 5 * time.Second
-
-// newGuest prepares a guest; nothing is open yet.
-func newGuest(spec control.GuestSpec, origin string, class config.Class, tap *ratelimit.Tap, log *events.Log, room *kvm.Room) (*guest, error) {
-	g := &guest{name: spec.Name, spec: spec, origin: origin, class: class, tap: tap, log: log}
-	uid, gid := -1, -1
+// socketOf is the socket that a guest's pipes have under a class, but for its path.
+func socketOf(class config.Class) (s kvm.Socket, err error) {
+	s = kvm.Socket{UID: -1, GID: -1, Mode: os.FileMode(class.SocketMode)}
 	if class.SocketOwner != "" {
-		var err error
-		if uid, gid, err = class.SocketOwner.Lookup(); err != nil {
-			return nil, err
-		}
+		s.UID, s.GID, err = class.SocketOwner.Lookup()
 	}
-	for _, p := range spec.Pipes {
-		g.outlets = append(g.outlets, &outlet{opt: kvm.Options{
-			Kind:   kvm.Kind(p.Kind),
-			Socket: kvm.Socket{Path: p.Path, UID: uid, GID: gid, Mode: os.FileMode(class.SocketMode)},
-			Tap:    tap,
-			Room:   room,
-			Notify: func(e kvm.Event) { g.happened(p, e) },
-		}})
-	}
-	return g, nil
+	return s, err
 }
 
 // open makes the guest's sockets; all errors are told.
@@ -75,69 +54,39 @@ func (g *guest) open() error {
 	return errors.Join(errs...)
 }
 
-func (o *outlet) open() error {
-	p, err := kvm.Open(o.opt)
-	if err != nil {
-		return o.failed(err)
-	}
-	o.pipe.Store(p)
-	o.fail.Store(nil)
-	return nil
-}
-
-// failed notes for the status why the pipe is not open.
-func (o *outlet) failed(err error) error {
-	why := err.Error()
-	o.pipe.Store(nil)
-	o.fail.Store(&why)
-	return err
-}
-
-// start serves the guest's pipes until close. A pipe that could not be opened is
-// tried again.
+// start serves the guest's pipes until close.
 func (g *guest) start(ctx context.Context) {
-	ctx, g.stop = context.WithCancel(ctx)
+	g.ctx = ctx
 	for _, o := range g.outlets {
-		g.tasks.Add(1)
-		go g.serve(ctx, o)
-	}
-}
-
-func (g *guest) serve(ctx context.Context, o *outlet) {
-	defer g.tasks.Done()
-	for {
-		if p := o.pipe.Load(); p != nil {
-			err := p.Run(ctx)
-			if err == nil {
-				return
-			}
-			g.event(slog.LevelError, "pipe_failed", "pipe failed, will be opened again", map[string]string{
-				"pipe": o.opt.Socket.Path, "error": o.failed(err).Error(),
-			})
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(retry):
-		}
-		if o.open() == nil {
-			g.event(slog.LevelInfo, "pipe_opened", "pipe opened", map[string]string{"pipe": o.opt.Socket.Path})
-		}
+		o.start(ctx, g)
 	}
 }
 
 // close ends the pipes and removes their sockets.
 func (g *guest) close() {
-	if g.stop != nil {
-		g.stop()
+	for _, o := range g.outlets {
+		if o.stop != nil {
+			o.stop() // all of them end while the first is waited for
+		}
 	}
-	g.tasks.Wait()
+	for _, o := range g.outlets {
+		o.close()
+	}
+}
+
+// fresh says that the guest has had nothing yet, though it may be connected: its
+// next bytes go first, and a guestd at its end is given new ones at once.
+func (g *guest) fresh() {
+	g.tap.Fresh()
 	for _, o := range g.outlets {
 		if p := o.pipe.Load(); p != nil {
-			p.Close() // of one that ran this is the second time, and harmless
+			p.Push()
 		}
 	}
 }
+
+// connected says whether it is, on any of its pipes.
+func (g *guest) connected() bool { return slices.ContainsFunc(g.outlets, (*outlet).connected) }
 
 // fits says whether the guest's sockets are as class wants them.
 func (g *guest) fits(class config.Class) bool {
@@ -207,18 +156,8 @@ func (g *guest) status() control.GuestStatus {
 		s.Requests += p.Requests
 		s.Pipes = append(s.Pipes, p)
 	}
-	return s
-}
-
-func (o *outlet) status() control.PipeStatus {
-	s := control.PipeStatus{Kind: string(o.opt.Kind), Path: o.opt.Socket.Path}
-	if p := o.pipe.Load(); p != nil {
-		st := p.Stats()
-		s.Connected, s.Connections = st.Connected, st.Connections
-		s.Requests, s.Bytes, s.Refused, s.Errors, s.Dropped = st.Requests, st.Bytes, st.Refused, st.Errors, st.Dropped
-	}
-	if why := o.fail.Load(); why != nil {
-		s.Error = *why
+	if g.domain != nil {
+		s.Domain = g.domain.status()
 	}
 	return s
 }

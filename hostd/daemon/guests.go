@@ -19,7 +19,9 @@ import (
 func (d *Daemon) AddGuest(spec control.GuestSpec) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, there := d.guests[spec.Name]; there {
+	if g, there := d.guests[spec.Name]; there && g.origin == control.OriginLibvirt {
+		return fmt.Errorf("%w: it is a domain of libvirt's that runs: change it with hostd guest set, or in its XML", control.ErrExists)
+	} else if there {
 		return fmt.Errorf("%w: remove it first, or change it with hostd guest set", control.ErrExists)
 	}
 	if err := d.admissible(spec.Guest); err != nil {
@@ -47,6 +49,7 @@ func (d *Daemon) AddGuest(spec control.GuestSpec) error {
 	}
 	g.start(d.ctx)
 	d.event(slog.LevelInfo, "guest_added", spec.Name, "guest added")
+	d.placeRest()
 	return nil
 }
 
@@ -60,11 +63,14 @@ func (d *Daemon) RemoveGuest(name string) error {
 	switch leftOut := d.forgetLeftOut(name); {
 	case !ok && !leftOut:
 		return control.ErrNotFound
+	case ok && !leftOut && g.origin == control.OriginLibvirt:
+		return fmt.Errorf("%w: it is a domain of libvirt's, and goes when that stops: hostd libvirt detach takes its device away", control.ErrInvalid)
 	case leftOut: // and if the configuration has one of that name, that one stays
 		d.event(slog.LevelInfo, "guest_removed", name, "guest removed that was left out")
 	default:
 		d.drop(g, "guest removed")
 		d.makeRoom(d.pipes())
+		d.placeRest()
 		if g.spec.Transient || g.origin != control.OriginAPI {
 			return nil
 		}
@@ -107,7 +113,7 @@ func (d *Daemon) SetGuest(name string, patch control.GuestPatch) error {
 	if err := d.admissible(spec.Guest); err != nil {
 		return err
 	}
-	if class, _ := d.config.Class(spec.Class); !g.fits(spec.Under(class)) {
+	if class, _ := d.config.Class(spec.Class); g.origin != control.OriginLibvirt && !g.fits(spec.Under(class)) {
 		return fmt.Errorf("%w: class %q gives its sockets another owner or mode: remove the guest and add it with that class", control.ErrInvalid, spec.Class)
 	}
 	old := g.spec
@@ -147,8 +153,24 @@ func (d *Daemon) makeGuest(spec control.GuestSpec, origin string) (*guest, error
 	if !ok {
 		return nil, fmt.Errorf("class %q: %w", spec.Class, control.ErrNotFound)
 	}
+	socket, err := socketOf(spec.Under(class))
+	if err != nil {
+		return nil, err
+	}
+	g := d.newGuest(spec, origin, class)
+	for _, p := range spec.Pipes {
+		g.add(p, socket)
+	}
+	return g, nil
+}
+
+// newGuest is a guest without a pipe.
+func (d *Daemon) newGuest(spec control.GuestSpec, origin string, class config.Class) *guest {
 	class = spec.Under(class)
-	return newGuest(spec, origin, class, d.scheduler.NewTap(limits(class)), d.log, &d.room)
+	return &guest{
+		name: spec.Name, spec: spec, origin: origin, entry: spec.Guest, class: class,
+		tap: d.scheduler.NewTap(limits(class)), log: d.log, room: &d.room,
+	}
 }
 
 // bring starts a guest that the daemon is responsible for: a socket that cannot
@@ -162,7 +184,6 @@ func (d *Daemon) bring(spec control.GuestSpec, origin string) error {
 	if err := g.open(); err != nil {
 		d.event(slog.LevelError, "pipe_failed", spec.Name, "will be tried again: "+err.Error())
 	}
-	g.entry = spec.Guest
 	d.guests[spec.Name] = g
 	g.start(d.ctx)
 	return nil
@@ -172,6 +193,7 @@ func (d *Daemon) drop(g *guest, message string) {
 	g.close()
 	g.tap.Close()
 	delete(d.guests, g.spec.Name)
+	d.unbind(g)
 	d.event(slog.LevelInfo, "guest_removed", g.spec.Name, message)
 }
 
@@ -181,58 +203,6 @@ func (d *Daemon) limit(g *guest) {
 		g.class = g.spec.Under(class)
 		g.tap.SetLimits(limits(g.class))
 	}
-}
-
-// reloadGuests makes the guests of the configuration file those of next, which
-// is in force already. A guest whose sockets do not change stays connected, and
-// one whose entry did not change keeps what was set live.
-func (d *Daemon) reloadGuests(next *config.Config) {
-	want := map[string]config.Guest{}
-	for _, g := range next.Guests {
-		want[g.Name] = g
-	}
-	for name, g := range d.guests {
-		entry, wanted := want[name]
-		switch {
-		case g.origin == control.OriginAPI:
-			if wanted {
-				d.warn("guest_refused", name, "the configuration names a guest that was added live: that one stays; remove it and reload")
-				delete(want, name)
-			}
-			if _, known := next.Class(g.spec.Class); !known {
-				d.warn("guest_unclassed", name, fmt.Sprintf("its class %q is gone: it keeps the limits that it has", g.spec.Class))
-			}
-			d.limit(g)
-		case !wanted:
-			d.drop(g, "guest removed from the configuration")
-		case d.adopt(g, entry):
-			delete(want, name)
-		default:
-			d.drop(g, "guest's sockets change")
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(want)) {
-		d.makeRoom(d.pipes() + len(want[name].Pipes))
-		_ = d.bring(control.GuestSpec{Guest: want[name]}, control.OriginConfig) // it is in the event log
-	}
-	d.sayRoom(d.makeRoom(d.pipes()))
-}
-
-// adopt puts a running guest under its entry in a new configuration. It reports
-// false, and changes nothing, if that takes other sockets.
-func (d *Daemon) adopt(g *guest, entry config.Guest) bool {
-	spec := g.spec.Guest
-	class, known := d.config.Class(spec.Class)
-	if !known || !g.entry.Equal(entry) {
-		spec = entry
-		class, _ = d.config.Class(spec.Class) // the configuration was checked
-	}
-	if !g.fits(spec.Under(class)) || !slices.Equal(spec.Pipes, g.spec.Pipes) {
-		return false
-	}
-	g.entry, g.spec.Guest = entry, spec
-	d.limit(g)
-	return true
 }
 
 func (d *Daemon) pipes() (n int) {

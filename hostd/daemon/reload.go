@@ -3,6 +3,8 @@ package daemon
 import (
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 
@@ -31,6 +33,9 @@ func (d *Daemon) Reload() error {
 	if d.opt.Level != nil {
 		d.opt.Level.Set(next.Log.Level)
 	}
+	if d.config.Libvirt.Follow != next.Libvirt.Follow {
+		d.follow.tell()
+	}
 	d.config = d.keepFixed(next)
 	d.setSources(next.Sources)
 	d.reloadGuests(next)
@@ -55,6 +60,10 @@ func (d *Daemon) needsRestart(next *config.Config) (warnings []string) {
 		"reservoir":  old.Reservoir != next.Reservoir,
 		"health":     old.Health != next.Health,
 		"log.format": old.Log.Format != next.Log.Format,
+
+		"libvirt.socket": old.Libvirt.Socket != next.Libvirt.Socket,
+		"libvirt.guests": old.Libvirt.Guests != next.Libvirt.Guests,
+		"libvirt.pids":   old.Libvirt.PIDs != next.Libvirt.PIDs,
 	} {
 		if changed {
 			warnings = append(warnings, fmt.Sprintf("the new %s takes effect when hostd is restarted", what))
@@ -69,5 +78,62 @@ func (d *Daemon) keepFixed(next *config.Config) *config.Config {
 	c := *next
 	c.Control, c.State, c.Reservoir, c.Health = d.config.Control, d.config.State, d.config.Reservoir, d.config.Health
 	c.Log.Format = d.config.Log.Format
+	c.Libvirt = d.config.Libvirt
+	c.Libvirt.Follow = next.Libvirt.Follow
 	return &c
+}
+
+// reloadGuests makes the guests of the configuration file those of next, which
+// is in force already. A guest whose sockets do not change stays connected, and
+// one whose entry did not change keeps what was set live.
+func (d *Daemon) reloadGuests(next *config.Config) {
+	want := map[string]config.Guest{}
+	for _, g := range next.Guests {
+		want[g.Name] = g
+	}
+	d.yield(next.Guests)
+	for name, g := range d.guests {
+		entry, wanted := want[name]
+		switch {
+		case g.origin == control.OriginLibvirt: // placeAll sees to it
+		case g.origin == control.OriginAPI:
+			if wanted {
+				d.warn("guest_refused", name, "the configuration names a guest that was added live: that one stays; remove it and reload")
+				delete(want, name)
+			}
+			if _, known := next.Class(g.spec.Class); !known {
+				d.warn("guest_unclassed", name, fmt.Sprintf("its class %q is gone: it keeps the limits that it has", g.spec.Class))
+			}
+			d.limit(g)
+		case !wanted:
+			d.drop(g, "guest removed from the configuration")
+		case d.adopt(g, entry):
+			delete(want, name)
+		default:
+			d.drop(g, "guest's sockets change")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		d.makeRoom(d.pipes() + len(want[name].Pipes))
+		_ = d.bring(control.GuestSpec{Guest: want[name]}, control.OriginConfig) // it is in the event log
+	}
+	d.placeAll()
+	d.sayRoom(d.makeRoom(d.pipes()))
+}
+
+// adopt puts a running guest under its entry in a new configuration. It reports
+// false, and changes nothing, if that takes other sockets.
+func (d *Daemon) adopt(g *guest, entry config.Guest) bool {
+	spec := g.spec.Guest
+	class, known := d.config.Class(spec.Class)
+	if !known || !g.entry.Equal(entry) {
+		spec = entry
+		class, _ = d.config.Class(spec.Class) // the configuration was checked
+	}
+	if !g.fits(spec.Under(class)) || !slices.Equal(spec.Pipes, g.spec.Pipes) {
+		return false
+	}
+	g.entry, g.spec.Guest = entry, spec
+	d.limit(g)
+	return true
 }

@@ -64,7 +64,12 @@ var (
 	guestConnected = desc("guest_connected", "1 if the guest is connected to one of its pipes.", "guest")
 	guestRefused   = desc("guest_refused_total", "Clients that were turned away from the guest's pipes.", "guest")
 	guestErrors    = desc("guest_errors_total", "Connections closed because the guest's side broke the protocol or failed, and reads of garbage.", "guest")
+	guestProblems  = desc("guest_problems", "What the guest's libvirt domain has wrong in its policy or its devices: hostd libvirt status names it.", "guest")
 	guestDropped   = desc("guest_dropped_total", "What the guest asked for or offered and was not taken: EGD's opcode 03, requests beyond the bound.", "guest")
+
+	libvirtConnected = desc("libvirt_connected", "1 if libvirt's domains are followed; not there if they are not to be.")
+	libvirtDomains   = desc("libvirt_domains", "Domains of libvirt's that are fed, or are to be.")
+	libvirtHookCalls = desc("libvirt_hook_calls_total", "Calls of libvirt's hook, and of attach before a live attach.")
 )
 
 // Describe sends nothing: the collector is unchecked, its guests come and go.
@@ -83,6 +88,11 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge(reservoirBytes, float64(s.Reservoir.Level))
 	gauge(reservoirCapacity, float64(s.Reservoir.Capacity))
 	counter(reservoirConditioned, float64(s.Reservoir.ConditionedBytes))
+	if s.Libvirt.Follow {
+		gauge(libvirtConnected, truth(s.Libvirt.Connected))
+	}
+	gauge(libvirtDomains, float64(s.Libvirt.Domains))
+	counter(libvirtHookCalls, float64(s.Libvirt.HookCalls))
 	for _, src := range s.Sources {
 		gauge(sourceUp, truth(src.State == backends.Up), src.Name)
 		counter(sourceRaw, float64(src.RawBytes), src.Name)
@@ -109,6 +119,9 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		counter(guestRefused, float64(refused), g.Name)
 		counter(guestErrors, float64(errs), g.Name)
 		counter(guestDropped, float64(dropped), g.Name)
+		if g.Domain != nil {
+			gauge(guestProblems, float64(len(g.Domain.Problems)), g.Name)
+		}
 	}
 }
 

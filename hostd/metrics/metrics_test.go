@@ -26,8 +26,9 @@ var snapshot = control.Status{
 			ThrottledRate: 1.5, ThrottledSupply: 0.25,
 			Pipes: []control.PipeStatus{{Connected: true, Refused: 1}, {Refused: 2, Errors: 3, Dropped: 4}},
 		},
-		{Name: "web2", Quality: "full"},
+		{Name: "web2", Quality: "full", Domain: &control.DomainStatus{Problems: []string{"a rate", "a device"}}},
 	},
+	Libvirt: control.LibvirtStatus{Follow: true, Connected: true, Domains: 1, HookCalls: 9},
 }
 
 // The whole exposition, so that a name that tools rely on cannot change unseen.
@@ -39,6 +40,14 @@ func TestExposition(t *testing.T) {
 	c := collector{func() control.Status { return snapshot }}
 	if err := testutil.CollectAndCompare(c, strings.NewReader(string(want))); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Who does not follow libvirt has no connection to be warned about.
+func TestNoLibvirtNoConnection(t *testing.T) {
+	c := collector{func() control.Status { return control.Status{} }}
+	if n := testutil.CollectAndCount(c, "headgate_libvirt_connected"); n != 0 {
+		t.Errorf("%d values", n)
 	}
 }
 

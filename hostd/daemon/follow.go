@@ -1,0 +1,150 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"headgate/hostd/control"
+	"headgate/kvm/libvirt"
+)
+
+// follow is how hostd follows libvirt, and what it was told by its hook.
+type follow struct {
+	changed  chan struct{}     // has a token if the configuration wants it otherwise
+	follower *libvirt.Follower // nil: it does not follow
+	status   control.LibvirtStatus
+	calls    uint64 // of the hook
+	lastCall time.Time
+}
+
+// tell has the task look at the configuration.
+func (f *follow) tell() {
+	select {
+	case f.changed <- struct{}{}:
+	default:
+	}
+}
+
+// followLibvirt is the task that follows libvirt as long as the configuration wants
+// it. That libvirt is away, or not installed, is no error.
+func (d *Daemon) followLibvirt(ctx context.Context) error {
+	for ctx.Err() == nil {
+		following, stop := context.WithCancel(ctx)
+		done := make(chan struct{})
+		f := d.follower()
+		go func() {
+			defer close(done)
+			if f != nil {
+				_ = f.Run(following) // it ends with its context alone
+			}
+		}()
+		select {
+		case <-ctx.Done():
+		case <-d.follow.changed:
+		}
+		stop()
+		<-done
+	}
+	return nil
+}
+
+// follower makes the follower that the configuration wants; nil: none.
+func (d *Daemon) follower() *libvirt.Follower {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.follow.follower, d.follow.status = nil, control.LibvirtStatus{}
+	if d.config.Libvirt.Follow {
+		d.follow.follower = &libvirt.Follower{Socket: d.config.Libvirt.Socket, Sink: sink{d}}
+	}
+	return d.follow.follower
+}
+
+// look has libvirt asked about a domain soon. It does not wait.
+func (d *Daemon) look(uuid string) {
+	d.mu.Lock()
+	f := d.follow.follower
+	d.mu.Unlock()
+	if f != nil {
+		f.Look(uuid)
+	}
+}
+
+// libvirtStatus is called with mu held.
+func (d *Daemon) libvirtStatus() control.LibvirtStatus {
+	s := d.follow.status
+	s.Follow, s.Guests = d.config.Libvirt.Follow, d.config.Libvirt.Guests
+	s.HookCalls, s.LastHook = d.follow.calls, d.follow.lastCall
+	for _, m := range d.domains {
+		if m.guest != nil {
+			s.Domains++
+		}
+	}
+	return s
+}
+
+// sink is told of domains by libvirt itself.
+type sink struct{ d *Daemon }
+
+var _ libvirt.Sink = sink{}
+
+// Up takes in that a domain is active.
+func (s sink) Up(domain libvirt.Domain, fresh bool, asOf time.Time) {
+	s.d.mu.Lock()
+	defer s.d.mu.Unlock()
+	s.up(domain, fresh, asOf)
+}
+
+func (s sink) up(domain libvirt.Domain, fresh bool, asOf time.Time) {
+	if err := control.CheckDomain(domain); err != nil {
+		s.d.warn("domain_refused", fmt.Sprintf("%.80q", domain.UUID), err.Error())
+		return
+	}
+	w := word{Domain: domain, at: asOf, again: fresh}
+	if fresh {
+		w.fresh = "it was rebooted, or put back to an earlier state"
+	}
+	_ = s.d.heard(w, time.Now()) // it is in the event log
+}
+
+// Down takes in that a domain is not active.
+func (s sink) Down(uuid, _ string, asOf time.Time) {
+	s.d.mu.Lock()
+	defer s.d.mu.Unlock()
+	s.d.over(uuid, 0, asOf, time.Now())
+}
+
+// All takes in which domains are active, out of all that there are. Between two of
+// them others get their turn.
+func (s sink) All(active []libvirt.Domain, asOf time.Time) {
+	s.d.mu.Lock()
+	s.d.all(active, asOf, time.Now())
+	s.d.mu.Unlock()
+	for _, domain := range active {
+		s.Up(domain, false, asOf)
+	}
+}
+
+// Connected notes that libvirt is followed.
+func (s sink) Connected(socket, version string) {
+	s.d.mu.Lock()
+	defer s.d.mu.Unlock()
+	s.d.follow.status = control.LibvirtStatus{Connected: true, Socket: socket, Version: version}
+	s.d.event(slog.LevelInfo, "libvirt_connected", "", fmt.Sprintf("following libvirt %s at %s", version, socket))
+}
+
+// Lost notes why libvirt is not followed. That a host has none is nothing to worry
+// about; that it was there and is gone is.
+func (s sink) Lost(err error) {
+	s.d.mu.Lock()
+	defer s.d.mu.Unlock()
+	level, message := slog.LevelWarn, "libvirt is not followed, and its domains are taken for what they were: "
+	if !s.d.follow.status.Connected && errors.Is(err, fs.ErrNotExist) {
+		level, message = slog.LevelInfo, "no libvirt is there to be followed; when it comes it will be: "
+	}
+	s.d.follow.status.Connected, s.d.follow.status.Error = false, err.Error()
+	s.d.event(level, "libvirt_lost", "", message+err.Error())
+}

@@ -1,0 +1,133 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"headgate/hostd/config"
+	"headgate/hostd/control"
+	"headgate/kvm"
+)
+
+// outlet is one pipe of a guest, open or to be opened. It comes and goes without
+// the guest's others.
+type outlet struct {
+	opt   kvm.Options
+	owner atomic.Pointer[kvm.Owner] // who alone may be at its socket; nil: whom its mode lets in
+	pipe  atomic.Pointer[kvm.Pipe]  // nil: not open, fail says why
+	fail  atomic.Pointer[string]
+	stop  context.CancelFunc // nil: not started
+	done  chan struct{}      // closed when all that start has begun has ended
+}
+
+// retry is how long hostd waits before it tries again to make a socket.
+const retry = 5 * time.Second
+
+// add gives the guest one pipe more; it is neither open nor started.
+func (g *guest) add(p config.Pipe, socket kvm.Socket) *outlet {
+	o := &outlet{}
+	socket.Path = p.Path
+	o.opt = kvm.Options{
+		Kind:   kvm.Kind(p.Kind),
+		Socket: socket,
+		Tap:    g.tap,
+		Room:   g.room,
+		Notify: func(e kvm.Event) { g.happened(p, e) },
+		Owner:  o.owner.Load,
+	}
+	g.outlets = append(g.outlets, o)
+	return o
+}
+
+// at finds the guest's pipe at a path; nil: there is none.
+func (g *guest) at(path string) *outlet {
+	for _, o := range g.outlets {
+		if o.opt.Socket.Path == path {
+			return o
+		}
+	}
+	return nil
+}
+
+// open makes the pipe's socket.
+func (o *outlet) open() error {
+	p, err := kvm.Open(o.opt)
+	if err != nil {
+		return o.failed(err)
+	}
+	o.pipe.Store(p)
+	o.fail.Store(nil)
+	return nil
+}
+
+// failed notes for the status why the pipe is not open.
+func (o *outlet) failed(err error) error {
+	why := err.Error()
+	o.pipe.Store(nil)
+	o.fail.Store(&why)
+	return err
+}
+
+// start serves the pipe until close. One that could not be opened is tried again.
+func (o *outlet) start(ctx context.Context, g *guest) {
+	ctx, o.stop = context.WithCancel(ctx)
+	o.done = make(chan struct{})
+	go func() {
+		defer close(o.done)
+		o.serve(ctx, g)
+	}()
+}
+
+func (o *outlet) serve(ctx context.Context, g *guest) {
+	for {
+		if p := o.pipe.Load(); p != nil {
+			err := p.Run(ctx)
+			if err == nil {
+				return
+			}
+			g.event(slog.LevelError, "pipe_failed", "pipe failed, will be opened again", map[string]string{
+				"pipe": o.opt.Socket.Path, "error": o.failed(err).Error(),
+			})
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(retry):
+		}
+		if o.open() == nil {
+			g.event(slog.LevelInfo, "pipe_opened", "pipe opened", map[string]string{"pipe": o.opt.Socket.Path})
+		}
+	}
+}
+
+// close ends the pipe and removes its socket. It waits for what serves the pipe's
+// clients, all of which ends with the context.
+func (o *outlet) close() {
+	if o.stop != nil {
+		o.stop()
+		<-o.done
+	} else if p := o.pipe.Load(); p != nil {
+		p.Close()
+	}
+}
+
+// connected says whether a client is connected.
+func (o *outlet) connected() bool {
+	p := o.pipe.Load()
+	return p != nil && p.Stats().Connected
+}
+
+func (o *outlet) status() control.PipeStatus {
+	s := control.PipeStatus{Kind: string(o.opt.Kind), Path: o.opt.Socket.Path}
+	if p := o.pipe.Load(); p != nil {
+		st := p.Stats()
+		s.Connected, s.Connections = st.Connected, st.Connections
+		s.Requests, s.Bytes, s.Refused, s.Errors, s.Dropped = st.Requests, st.Bytes, st.Refused, st.Errors, st.Dropped
+	}
+	if why := o.fail.Load(); why != nil {
+		s.Error = *why
+	}
+	return s
+}
