@@ -23,5 +23,5 @@ func main() {
 	app := command.New(version, func(ctx context.Context, path string) error {
 		return daemon.Serve(ctx, path, version)
 	})
-	os.Exit(app.Main(context.Background(), os.Args[1:]))
+	os.Exit(app.Main(context.Background(), command.Args(os.Args)))
 }

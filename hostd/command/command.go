@@ -20,19 +20,23 @@ type App struct {
 	// Run serves until ctx is done. An empty path stands for the embedded default.
 	Run     func(ctx context.Context, configPath string) error
 	Version string
-	Out     io.Writer // what was asked for
-	Err     io.Writer // errors and progress
+	In      io.Reader
+	Out     io.Writer         // what was asked for
+	Err     io.Writer         // errors and progress
+	Log     func(line string) // for what is run where nobody reads Err
 	Now     func() time.Time
 	Config  string // where the configuration is when no --config is given
 
-	control string
+	control       string
+	libvirtSocket string
+	dialLibvirt   func(ctx context.Context, sockets []string) (libvirtd, error)
 }
 
 // New is an App on the process's own streams.
 func New(version string, run func(ctx context.Context, configPath string) error) *App {
 	return &App{
-		Run: run, Version: version, Out: os.Stdout, Err: os.Stderr, Now: time.Now,
-		Config: "/etc/headgate/hostd.toml",
+		Run: run, Version: version, In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Log: syslogLine, Now: time.Now,
+		Config: "/etc/headgate/hostd.toml", dialLibvirt: dialLibvirt,
 	}
 }
 
@@ -101,7 +105,7 @@ func (a *App) root() *cobra.Command {
 		path = config.Default().Control
 	}
 	root.PersistentFlags().StringVar(&a.control, "control", path, "control socket `PATH` of the running hostd (or HEADGATE_CONTROL)")
-	root.AddCommand(a.serve(), a.check(), a.status(), a.events(), a.guest(), a.source(), a.version())
+	root.AddCommand(a.serve(), a.check(), a.status(), a.events(), a.guest(), a.source(), a.libvirt(), a.version())
 	return root
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,7 +23,16 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asHostd makes the test's own program behave as hostd, for what has to be a
+// process of its own.
+const asHostd = "HEADGATE_TEST_AS_HOSTD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asHostd) != "" {
+		os.Exit(New("test", nil).Main(context.Background(), os.Args[1:]))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var now = time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC)
 
@@ -31,6 +41,7 @@ type rig struct {
 	*App
 	fake     *control.Fake
 	out, err bytes.Buffer
+	logged   lines
 	served   string // the configuration that serve was given
 }
 
@@ -52,10 +63,30 @@ func newRig(t *testing.T) *rig {
 			t.Error(err)
 		}
 	})
-	r.App = &App{Version: "1.2.3", Out: &r.out, Err: &r.err, Now: func() time.Time { return now },
+	r.App = &App{Version: "1.2.3", In: strings.NewReader(""), Out: &r.out, Err: &r.err, Log: r.logged.add, Now: func() time.Time { return now },
 		Config: filepath.Join(t.TempDir(), "hostd.toml"),
 		Run:    func(_ context.Context, path string) error { r.served = path; return nil }}
 	return r
+}
+
+// lines is a log.
+type lines struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (l *lines) add(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, line)
+}
+
+func (l *lines) take() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.all
+	l.all = nil
+	return all
 }
 
 // run gives the exit code and what was printed.

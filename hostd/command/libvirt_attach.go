@@ -1,0 +1,65 @@
+package command
+
+import (
+	"github.com/spf13/cobra"
+
+	"headgate/hostd/control"
+	"headgate/kvm/libvirt"
+)
+
+func (a *App) libvirtAttach() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "attach DOMAIN",
+		Short: "Give a domain its rng device, and its policy",
+		Long: "Give a domain the rng device that hostd feeds, and with --class, --rate or --weight the\n" +
+			"policy that says what it may have. With neither --live nor --config both are done, as far\n" +
+			"as the domain runs and is persistent. What is there already stays. With --class the rate\n" +
+			"and weight of an older policy go, unless they are given too.",
+		Example: "  hostd libvirt attach web1\n  hostd libvirt attach web1 --config --class gold --rate 4KiB/s\n  hostd libvirt attach web1 --live --replace",
+		Args:    exactly("DOMAIN"),
+	}
+	on := newSides(c)
+	policy := newPolicyFlags(c)
+	port := c.Flags().Bool("port", false, "also guestd's port, "+libvirt.EntropyPort)
+	replace := c.Flags().Bool("replace", false, "take out its other rng devices, and make anew what is wired wrongly or not connected")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return a.change(c.Context(), args[0], on, func(d definition, s control.Status) (plan, error) {
+			w, err := wiringOf(d.info, socketsOf(s), *port)
+			if err != nil {
+				return plan{}, err
+			}
+			w.policy, w.replace = *policy, *replace
+			if d.live {
+				markCut(d.devices, s.Guests)
+			}
+			if err := policy.check(d.info.Name, s.Classes, d.Policy); err != nil {
+				return plan{}, err
+			}
+			p := planAttach(d.info.Name, d.devices, d.Policy, w)
+			if d.live && p.plugs() {
+				p.note("libvirt 9.0 forgets the reconnect of what is plugged in: until its next start, a restart of hostd cuts it off, and this mends it: hostd libvirt attach %s --live --replace", shellWord(d.info.Name))
+			}
+			return p, nil
+		})
+	}
+	return c
+}
+
+func (a *App) libvirtDetach() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "detach DOMAIN",
+		Short: "Take a domain's rng device and policy away",
+		Long: "Take away what attach gave: every rng device and port that connects to the folder of the\n" +
+			"domains' sockets, and the policy. With neither --live nor --config both are done, as far\n" +
+			"as the domain runs and is persistent.",
+		Example: "  hostd libvirt detach web1 --config",
+		Args:    exactly("DOMAIN"),
+	}
+	on := newSides(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return a.change(c.Context(), args[0], on, func(d definition, s control.Status) (plan, error) {
+			return planDetach(d.devices, d.Policy, socketsOf(s).Guests), nil
+		})
+	}
+	return c
+}

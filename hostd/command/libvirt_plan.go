@@ -1,0 +1,185 @@
+package command
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"headgate/hostd/config"
+	"headgate/kvm/libvirt"
+)
+
+// wiring is what a domain is to have.
+type wiring struct {
+	rng     device
+	port    *device // nil: it is not asked for
+	policy  policyFlags
+	replace bool // take out its other devices of that kind
+}
+
+// wiringOf gives what connects a domain to its guest.
+func wiringOf(domain libvirt.Info, at config.Libvirt, port bool) (w wiring, err error) {
+	guest := config.DomainGuest(domain.Name, domain.UUID)
+	text, err := libvirt.RNGXML(at.GuestSocket(guest))
+	if err != nil {
+		return w, err
+	}
+	if w.rng, err = deviceOf(text); err != nil || !port {
+		return w, err
+	}
+	if text, err = libvirt.ChannelXML(at.GuestPort(guest)); err != nil {
+		return w, err
+	}
+	d, err := deviceOf(text)
+	w.port = &d
+	return w, err
+}
+
+// plan is what has to be done to one definition of a domain.
+type plan struct {
+	steps []step
+	notes []string // what is not right, and stays so
+}
+
+// step is one change. An optional one may fail: what was asked for is done then,
+// but not all that would be good.
+type step struct {
+	act      act
+	device   device         // of plug and unplug
+	policy   libvirt.Policy // of setPolicy
+	optional bool
+}
+
+type act int
+
+const (
+	plug act = iota
+	unplug
+	setPolicy
+	dropPolicy
+)
+
+// planAttach plans how a domain that has these devices and that policy gets w.
+// What is in the way goes first, what is merely too much last: better two for a
+// moment than none.
+func planAttach(name string, have []device, policy *libvirt.Policy, w wiring) plan {
+	var p plan
+	again := "hostd libvirt attach " + shellWord(name) + " --replace"
+	state, others := judge(have, w.rng)
+	var surplus []device
+	for _, d := range others {
+		switch {
+		case state != flawed || d.socket() != w.rng.socket():
+			surplus = append(surplus, d)
+		case w.replace:
+			p.add(step{act: unplug, device: d})
+		default:
+			p.note("the %v %s; mend it: %s", d, d.flaw(), again)
+		}
+	}
+	if state == missing || state == flawed && w.replace {
+		p.add(step{act: plug, device: w.rng})
+	}
+	if next := w.policy.over(policy); next != nil {
+		p.add(step{act: setPolicy, policy: *next})
+	}
+	if w.port != nil {
+		p.wirePort(have, w, again)
+	}
+	for _, d := range surplus {
+		if w.replace {
+			p.add(step{act: unplug, device: d, optional: true})
+		} else {
+			p.note("%s has another %v too, and a guest's kernel uses one alone; take the other out: %s", printable(name), d, again)
+		}
+	}
+	return p
+}
+
+// wirePort plans the port. QEMU takes no second one of its name.
+func (p *plan) wirePort(have []device, w wiring, again string) {
+	state, others := judge(have, *w.port)
+	if state == sound {
+		return
+	}
+	for _, d := range others {
+		if !w.replace {
+			p.note("there is a %v already; put the right one in its place: %s --port", d, again)
+			return
+		}
+		p.add(step{act: unplug, device: d})
+	}
+	p.add(step{act: plug, device: *w.port})
+}
+
+// planDetach plans how a domain gets rid of all that is ours: what is at a socket
+// in the folder of the domains', whichever of them it is.
+func planDetach(have []device, policy *libvirt.Policy, guests string) plan {
+	var p plan
+	for _, d := range have {
+		if strings.HasPrefix(filepath.Clean(d.socket()), guests+"/") {
+			p.add(step{act: unplug, device: d})
+		}
+	}
+	if policy != nil {
+		p.add(step{act: dropPolicy})
+	}
+	return p
+}
+
+func (p *plan) add(s step) { p.steps = append(p.steps, s) }
+
+func (p *plan) note(format string, args ...any) {
+	p.notes = append(p.notes, fmt.Sprintf(format, args...))
+}
+
+// How a domain has a device.
+const (
+	missing = iota
+	flawed
+	sound
+)
+
+// judge tells how a domain has the device that is wanted, and gives its others of
+// that kind, flawed ones among them.
+func judge(have []device, want device) (state int, others []device) {
+	for _, d := range have {
+		if (d.rng != nil) != (want.rng != nil) {
+			continue
+		}
+		if d.socket() == want.socket() && state != sound {
+			if state = flawed; d.flaw() == "" {
+				state = sound
+				continue
+			}
+		}
+		others = append(others, d)
+	}
+	return state, others
+}
+
+// plugs tells whether QEMU will connect where it did not before.
+func (p plan) plugs() bool {
+	for _, s := range p.steps {
+		if s.act == plug {
+			return true
+		}
+	}
+	return false
+}
+
+// after gives the domain as it is to be when the steps that matter are done.
+func (p plan) after(d libvirt.Domain) libvirt.Domain {
+	d.RNGs, d.Channels = append([]libvirt.RNG(nil), d.RNGs...), append([]libvirt.Channel(nil), d.Channels...)
+	for _, s := range p.steps {
+		switch {
+		case s.act == plug && s.device.rng != nil:
+			d.RNGs = append(d.RNGs, *s.device.rng)
+		case s.act == plug:
+			d.Channels = append(d.Channels, *s.device.channel)
+		case s.act == setPolicy:
+			d.Policy = &s.policy
+		}
+	}
+	return d
+}

@@ -1,0 +1,6 @@
+// Package doctor says what is wrong with a host that feeds libvirt's domains.
+//
+// The promise: what it finds it found by looking alone, it connects to no guest's
+// socket and changes nothing; every judgement is a pure function of the facts that
+// one Gather took; and every note and fault names the command that mends it.
+package doctor

@@ -1,0 +1,75 @@
+package doctor
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Level says how bad a finding is.
+type Level string
+
+// Levels of a finding.
+const (
+	OK    Level = "ok"
+	Note  Level = "note"  // works, and could be better
+	Fault Level = "fault" // a guest is not fed, or not as it should be
+)
+
+// Finding is what one check has to say of one thing.
+type Finding struct {
+	Level  Level  `json:"level"`
+	About  string `json:"about"`            // hook, hostd, libvirt, apparmor, selinux or domain
+	Domain string `json:"domain,omitempty"` // the name of the domain that it is about
+	Text   string `json:"text"`
+	Remedy string `json:"remedy,omitempty"` // the command that mends it
+}
+
+func good(about, format string, args ...any) Finding {
+	return Finding{Level: OK, About: about, Text: fmt.Sprintf(format, args...)}
+}
+
+func note(about, remedy, format string, args ...any) Finding {
+	return Finding{Level: Note, About: about, Text: fmt.Sprintf(format, args...), Remedy: remedy}
+}
+
+func fault(about, remedy, format string, args ...any) Finding {
+	return Finding{Level: Fault, About: about, Text: fmt.Sprintf(format, args...), Remedy: remedy}
+}
+
+// Check judges one aspect of the host.
+type Check func(Facts) []Finding
+
+// Checks are all there are, the host's before the domains'.
+func Checks() []Check {
+	return []Check{daemon, following, version, hook, appArmorGuests, appArmorHook, seLinux, denials, domains}
+}
+
+// Examine puts the facts to every check.
+func Examine(f Facts) []Finding {
+	var found []Finding
+	for _, check := range Checks() {
+		found = append(found, check(f)...)
+	}
+	return found
+}
+
+// Count says how many findings are of that level.
+func Count(found []Finding, l Level) (n int) {
+	for _, f := range found {
+		if f.Level == l {
+			n++
+		}
+	}
+	return n
+}
+
+// word writes s so that a shell takes it for one word.
+func word(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-+@:/,=", r)
+	}
+	if s != "" && !strings.HasPrefix(s, "-") && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,62 @@
+package doctor
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+)
+
+// appArmorGuests: virt-aa-helper writes no rule for the socket of an rng device,
+// so that the rule has to be in what all domains' profiles include.
+func appArmorGuests(f Facts) []Finding {
+	if !f.AppArmor.Enabled {
+		return nil
+	}
+	if allows(f.AppArmor.Guests, filepath.Join(f.guests(), "guest.sock"), "rw") {
+		return []Finding{good("apparmor", "domains may connect below %s", f.guests())}
+	}
+	return []Finding{fault("apparmor", fmt.Sprintf(`echo '"%s/*" rw,' >> %s    # for domains that start from now on; then for each that runs: apparmor_parser -r /etc/apparmor.d/libvirt/libvirt-UUID`,
+		f.guests(), localGuests), "no domain may connect below %s", f.guests())}
+}
+
+// appArmorHook: Debian lets libvirtd run what is in /usr/sbin, and make install
+// puts hostd in /usr/local/sbin.
+func appArmorHook(f Facts) []Finding {
+	if !f.AppArmor.Enabled || f.Hook.Program == "" || len(f.AppArmor.Daemon) == 0 {
+		return nil
+	}
+	profile := filepath.Base(f.AppArmor.Daemon[0].Path)
+	if allows(f.AppArmor.Daemon, f.Hook.Program, "x") {
+		return []Finding{good("apparmor", "%s may run %s", profile, f.Hook.Program)}
+	}
+	return []Finding{fault("apparmor", fmt.Sprintf(`echo '"%s" PUx,' >> %s && apparmor_parser -r %s`,
+		f.Hook.Program, filepath.Join(policyDir, "local", profile), filepath.Join(policyDir, profile)),
+		"%s may not run %s, so the hook fails", profile, f.Hook.Program)}
+}
+
+func seLinux(f Facts) []Finding {
+	switch f.SELinux {
+	case "enforcing":
+		return []Finding{note("selinux", "ausearch -m avc -ts recent | grep headgate    # and examples/libvirt/selinux.md",
+			"it is enforcing: hostd labels the sockets of domains whose XML has a label; whether the policy lets QEMU connect to hostd, only its log tells")}
+	case "permissive":
+		return []Finding{good("selinux", "it is permissive, and denies nothing")}
+	}
+	return nil
+}
+
+// denials are no fault by themselves: they may be from before the rule was there.
+// A domain that is denied now is not connected, and that is one.
+func denials(f Facts) []Finding {
+	if len(f.Denials) == 0 {
+		return nil
+	}
+	last := f.Denials[0]
+	for _, d := range f.Denials {
+		if d.Time.After(last.Time) {
+			last = d
+		}
+	}
+	return []Finding{note("denials", "apparmor_parser -r /etc/apparmor.d/libvirt/libvirt-UUID, or the rule for SELinux in examples/libvirt/selinux.md, if it goes on",
+		"the kernel has denied, last %s, of %d lines in its log: %s", last.Time.Format(time.DateTime), len(f.Denials), last.Text)}
+}
