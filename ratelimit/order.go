@@ -1,6 +1,9 @@
 package ratelimit
 
-import "container/heap"
+import (
+	"container/heap"
+	"time"
+)
 
 // Quantum is what one turn gives at most while the supply is short, in bytes,
 // and what a guest gets ahead of all others: 512 bits, the output of one
@@ -17,7 +20,7 @@ const scale = 1 << 20
 // n bytes last n/weight, and the earliest start is served. So backlogged flows
 // share by weight, whatever the sizes of their requests.
 //
-// Three things differ from the textbook (Goyal, Vin, Cheng, 1996):
+// Four things differ from the textbook (Goyal, Vin, Cheng, 1996):
 //
 //   - When a time of shortage begins (an epoch), flows start at phases spread
 //     over one turn, not all at once: over any stretch of time, classes of many
@@ -26,6 +29,8 @@ const scale = 1 << 20
 //     is served at once.
 //   - Fresh flows are served before all others, first come first served, and
 //     pay like everybody.
+//   - A flow that was served a moment ago is waited for, if its next request will
+//     start before those that are there (absent.go).
 //
 // Virtual time is compared by difference and may wrap.
 type order struct {
@@ -35,6 +40,7 @@ type order struct {
 	flows   uint64 // ever made; spreads the phases
 	joins   uint64 // ever; breaks ties first come first served
 	waiting queue
+	absent  absent
 }
 
 // flow is one tap's place in the order.
@@ -50,6 +56,11 @@ type flow struct {
 	seq   uint64
 	index int  // in the queue; -1: does not wait
 	first bool // goes ahead of all that are not
+	more  bool // its bucket will let it ask again within grace
+
+	// While it is absent:
+	until time.Duration // it is expected back
+	seat  int           // among the absent; -1: it is not expected
 
 	buf []byte // where the bytes go; of use to the scheduler alone
 	got int
@@ -61,7 +72,7 @@ type flow struct {
 func (o *order) newFlow(weight int) *flow {
 	o.flows++
 	const golden = 0x9e3779b97f4a7c15 // 2^64/φ
-	return &flow{weight: int64(weight), phase: int64(o.flows * golden >> 44), index: -1}
+	return &flow{weight: int64(weight), phase: int64(o.flows * golden >> 44), index: -1, seat: -1}
 }
 
 // begin starts a time of shortage. What was taken in plenty took from nobody
@@ -101,6 +112,7 @@ func (o *order) indebted(f *flow) bool {
 
 // join lets a flow wait for n bytes.
 func (o *order) join(f *flow, n int, first bool) {
+	o.arrive(f)
 	o.settle(f, first)
 	o.joins++
 	f.n, f.seq, f.first = n, o.joins, first

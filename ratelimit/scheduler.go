@@ -37,6 +37,8 @@ type Scheduler struct {
 	short atomic.Bool
 	mu    sync.Mutex
 	order order
+	timer *time.Timer   // calls Wake when an absent flow is waited for no longer
+	wakes time.Duration // when it does
 }
 
 // NewScheduler returns a scheduler over supply, which must call Wake whenever
@@ -49,7 +51,10 @@ func NewScheduler(supply Supply, opt Options) *Scheduler {
 	if opt.ObserveWait == nil {
 		opt.ObserveWait = func(time.Duration) {}
 	}
-	return &Scheduler{supply: supply, opt: opt}
+	s := &Scheduler{supply: supply, opt: opt}
+	s.timer = time.AfterFunc(grace, s.Wake) // not zero, or it would be called now
+	s.timer.Stop()
+	return s
 }
 
 // Wake gives what has come in to those who wait. In plenty it costs one load.
@@ -77,8 +82,9 @@ func (s *Scheduler) newFlow(weight int) *flow {
 	return f
 }
 
-// grant takes up to len(p) bytes for f at once, if nobody has a better claim.
-func (s *Scheduler) grant(f *flow, p []byte, first bool) int {
+// grant takes up to len(p) bytes for f at once, if nobody has a better claim. More
+// says, where the supply is short, that f may ask again within grace.
+func (s *Scheduler) grant(f *flow, p []byte, first, more bool) int {
 	keep := s.keep(first)
 	enough := min(len(p), Quantum)
 	if !s.short.Load() {
@@ -97,23 +103,49 @@ func (s *Scheduler) grant(f *flow, p []byte, first bool) int {
 	if s.supply.Level()-keep < enough {
 		return 0
 	}
-	n := s.supply.Take(p, keep)
-	if s.short.Load() {
-		s.order.charge(f, n, first)
-		s.dispatch() // the shortage may be over
+	if !s.short.Load() {
+		return s.supply.Take(p, keep)
 	}
+	s.order.arrive(f)
+	s.order.settle(f, first)
+	if !first && s.awaited(f) > 0 {
+		return 0
+	}
+	n := s.supply.Take(p, keep)
+	s.order.charge(f, n, first)
+	f.more = more
+	s.served(f)
+	s.dispatch() // the shortage may be over
 	return n
 }
 
-// wait puts f into the order, and returns when f.ok will be told.
-func (s *Scheduler) wait(f *flow, p []byte, first bool) {
+// served expects f back, if it may come.
+func (s *Scheduler) served(f *flow) {
+	if f.more {
+		s.order.depart(f, s.opt.Now())
+	}
+}
+
+// awaited is for how long f, whose turn it would be, has to let one that is absent
+// go first; 0: it has not. There is an end to what is held back for that.
+func (s *Scheduler) awaited(f *flow) time.Duration {
+	if s.supply.Level()-s.opt.BootReserve >= min(heldBack, s.opt.Plenty) {
+		return 0
+	}
+	now := s.opt.Now()
+	return s.order.awaited(f.finish, now) - now
+}
+
+// wait puts f into the order, and returns when f.ok will be told. More says that f
+// may ask again within grace after that.
+func (s *Scheduler) wait(f *flow, p []byte, first, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.short.Load() {
 		s.short.Store(true)
 		s.order.begin()
 	}
-	f.buf, f.got = p, 0
+	f.buf, f.got, f.more = p, 0, more
 	s.order.join(f, len(p), first)
 	// After the join, not before: a supply that rose meanwhile has seen
 	// either short, and waits for the lock, or is seen here.
@@ -124,10 +156,11 @@ func (s *Scheduler) wait(f *flow, p []byte, first bool) {
 func (s *Scheduler) leave(f *flow) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.order.arrive(f)
 	if f.index >= 0 {
 		s.order.leave(f)
-		s.dispatch() // the next may want less
 	}
+	s.dispatch() // the next may want less
 }
 
 // advance lets a fresh flow that waits already go first, if it owes nothing,
@@ -174,12 +207,29 @@ func (s *Scheduler) dispatch() {
 		if s.supply.Level()-keep < f.n {
 			return
 		}
+		if !f.first {
+			if d := s.awaited(f); d > 0 {
+				s.wakeIn(d)
+				return
+			}
+		}
 		n := s.supply.Take(f.buf, keep)
 		if n == 0 {
 			return
 		}
 		s.order.serve(f, n)
+		s.served(f)
 		f.buf, f.got = nil, n
 		f.ok <- struct{}{}
 	}
+}
+
+// wakeIn has Wake called after d, unless it is to be called before that.
+func (s *Scheduler) wakeIn(d time.Duration) {
+	now := s.opt.Now()
+	if s.wakes > now && s.wakes <= now+d {
+		return
+	}
+	s.wakes = now + d
+	s.timer.Reset(d)
 }

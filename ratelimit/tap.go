@@ -79,7 +79,8 @@ func (t *Tap) try(p []byte) int {
 	if n == 0 {
 		return 0
 	}
-	got := t.s.grant(t.wish.flow, p[:n], t.fresh > 0)
+	more := t.s.short.Load() && t.more(now, min(n, Quantum))
+	got := t.s.grant(t.wish.flow, p[:n], t.fresh > 0, more)
 	if got > 0 {
 		t.bucket.Take(now, got)
 		t.given(now, got)

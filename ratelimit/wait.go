@@ -22,7 +22,13 @@ type wish struct {
 func (t *Tap) want(now time.Duration, n int) {
 	t.bucket.Take(now, n)
 	t.wish.made, t.wish.n = true, n
-	t.s.wait(t.wish.flow, t.wish.stash[:n], t.fresh > 0)
+	t.s.wait(t.wish.flow, t.wish.stash[:n], t.fresh > 0, t.more(now, 0))
+}
+
+// more says whether the bucket, from which n bytes are about to be taken, lets a
+// full turn through within grace.
+func (t *Tap) more(now time.Duration, n int) bool {
+	return t.bucket.Wait(now, n+Quantum) < grace
 }
 
 // came notes that the wish was served; its token is taken from flow.ok.
