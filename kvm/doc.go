@@ -5,6 +5,7 @@
 // It keeps these promises: a socket appears under its name only once it has its
 // owner and mode; a dead daemon's socket is replaced and a live one's is not; where
 // a socket is for one process, the QEMU of one domain, no other gets a byte or
-// takes its place, whatever user it runs as; a guest that floods, stalls or sends garbage costs bounded memory and harms its
-// own pipe alone.
+// takes its place, whatever user it runs as, and who is there before that process
+// is known is hung up on once it is; a guest that floods, stalls or sends garbage
+// costs bounded memory and harms its own pipe alone.
 package kvm

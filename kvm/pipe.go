@@ -65,7 +65,8 @@ type Options struct {
 	Room   *Room       // for an egd pipe's clients; may be nil
 	Notify func(Event) // must not block
 	// Owner is asked, for each client, who alone may be one. Where it is nil or
-	// says nil, the socket's mode alone decides. It must not block.
+	// says nil, the socket's mode alone decides. It must not block. When it says
+	// another than before, Judge is to be called.
 	Owner func() *Owner
 }
 
@@ -88,15 +89,17 @@ type Pipe struct {
 	pin      pin
 
 	mu    sync.Mutex
-	conns map[*net.UnixConn]chan struct{} // closed when the connection is no longer served
+	conns map[*net.UnixConn]*client
 	tasks sync.WaitGroup
+
+	judged atomic.Uint64 // how often Judge was called; rises with mu held
 
 	accepted, refused, broken atomic.Uint64
 }
 
 // Open makes the pipe's socket; Run serves it. An error says what to do.
 func Open(opt Options) (*Pipe, error) {
-	p := &Pipe{opt: opt, pin: pinPeer, conns: map[*net.UnixConn]chan struct{}{}}
+	p := &Pipe{opt: opt, pin: pinPeer, conns: map[*net.UnixConn]*client{}}
 	switch opt.Kind {
 	case QEMU:
 		p.protocol = newEGD(opt.Tap, pushed)
@@ -161,7 +164,10 @@ func (p *Pipe) Close() error { return p.listener.Close() }
 // Stats is a snapshot.
 func (p *Pipe) Stats() Stats {
 	p.mu.Lock()
-	connected := len(p.conns) > 0
+	connected := false
+	for _, c := range p.conns {
+		connected = connected || !c.expelled
+	}
 	p.mu.Unlock()
 	s := Stats{
 		Connected:   connected,

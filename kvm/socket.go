@@ -184,28 +184,37 @@ func (s Socket) label(born string) error {
 
 // replaceable says whether path is free, or a socket that nobody listens on.
 func replaceable(path string) error {
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	if _, err := Dead(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	return nil
+}
+
+// Dead finds a socket that nobody listens on. It does not wait: one that has no room
+// for a client lives. An error says what is there instead: nothing (fs.ErrNotExist),
+// one that lives (ErrInUse), or what cannot be judged. One that is bound already but
+// does not listen yet looks dead, too.
+func Dead(path string) (fs.FileInfo, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return errors.New("there is a file of that name that is no socket: remove it, or choose another path")
+		return nil, errors.New("there is a file of that name that is no socket: remove it, or choose another path")
 	}
 	conn, err := net.DialTimeout("unix", path, time.Second)
-	if err == nil {
+	switch {
+	case err == nil:
 		conn.Close()
-		return ErrInUse
+		return nil, ErrInUse
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return info, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	case errors.Is(err, fs.ErrPermission):
+		return nil, errOthers
 	}
-	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if errors.Is(err, fs.ErrPermission) {
-		return errOthers
-	}
-	return fmt.Errorf("%w (%w)", ErrInUse, err)
+	return nil, fmt.Errorf("%w (%w)", ErrInUse, err)
 }
 
 // Close ends the listening and removes the name, unless somebody has put

@@ -2,6 +2,7 @@ package kvm
 
 import (
 	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -20,7 +21,16 @@ func TestListenReplacesADeadSocketAndNoOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	dead.SetUnlinkOnClose(false)
+	if _, err := Dead(path); !errors.Is(err, ErrInUse) {
+		t.Fatalf("a socket that lives: %v", err)
+	}
 	dead.Close()
+	if info, err := Dead(path); err != nil || info.Name() != "s" {
+		t.Fatalf("a dead one: %v, %v", info, err)
+	}
+	if _, err := Dead(path + "x"); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("none: %v", err)
+	}
 	live, err := Listen(socket)
 	if err != nil {
 		t.Fatalf("a dead daemon's socket was not replaced: %v", err)

@@ -9,8 +9,9 @@ import (
 )
 
 var (
-	errBusy = errors.New("its one client is connected already")
-	errMany = errors.New("as many clients as can be are connected already")
+	errBusy   = errors.New("its one client is connected already")
+	errMany   = errors.New("as many clients as can be are connected already")
+	errJudged = errors.New("the owner has changed since it was asked")
 )
 
 // welcome lets a client in, if it is the owner and there is room, and serves it in
@@ -20,20 +21,22 @@ func (p *Pipe) welcome(ctx context.Context, conn *net.UnixConn) {
 	peer, err := peerOf(conn)
 	c := &client{conn: conn, peer: peer, done: make(chan struct{})}
 	if err == nil {
-		err = p.admit(c)
-	}
-	if err == nil {
-		err = p.enter(c)
+		err = p.letIn(c)
 	}
 	if err != nil {
 		conn.Close()
-		p.refused.Add(1)
-		p.notify(Event{Kind: Refused, Peer: peer, Err: err})
+		p.refuse(c, err)
 		return
 	}
 	p.accepted.Add(1)
 	p.tasks.Add(1)
 	go p.attend(ctx, c)
+}
+
+// refuse counts and tells that a client is turned away.
+func (p *Pipe) refuse(c *client, err error) {
+	p.refused.Add(1)
+	p.notify(Event{Kind: Refused, Peer: c.peer, Err: err})
 }
 
 // client is one connection.
@@ -43,6 +46,21 @@ type client struct {
 	done     chan struct{} // closed when it is no longer served
 	replaces chan struct{} // done of the one whose place it takes, if any
 	extra    bool          // it has a place in the room that egd pipes share
+	expelled bool          // by Judge; with the pipe's mu held
+}
+
+// letIn takes a client in, if it is the owner at that moment.
+func (p *Pipe) letIn(c *client) error {
+	for {
+		judged := p.judged.Load()
+		err := p.admit(c)
+		if err == nil {
+			err = p.enter(c, judged)
+		}
+		if !errors.Is(err, errJudged) {
+			return err
+		}
+	}
 }
 
 // admit says whether a client is who has to be there, if anybody is named.
@@ -58,13 +76,17 @@ func (p *Pipe) admit(c *client) error {
 }
 
 // enter takes a client into the pipe's connections. A pipe for one takes a
-// newcomer only in place of one that has hung up.
-func (p *Pipe) enter(c *client) error {
+// newcomer only in place of one that has hung up. One that Judge has not seen,
+// because it was admitted before, is not taken in.
+func (p *Pipe) enter(c *client, judged uint64) error {
 	if err := c.conn.SetWriteBuffer(sendBuffer); err != nil {
 		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.judged.Load() != judged {
+		return errJudged
+	}
 	if p.opt.Kind == EGD && len(p.conns) > 0 {
 		if len(p.conns) >= clients || !p.opt.Room.take() {
 			return errMany
@@ -72,16 +94,16 @@ func (p *Pipe) enter(c *client) error {
 		c.extra = true
 	}
 	if p.opt.Kind != EGD {
-		for old, done := range p.conns {
-			if !gone(old) {
+		for conn, old := range p.conns {
+			if !old.expelled && !gone(conn) {
 				return errBusy
 			}
-			old.Close() // its server has not noticed yet
-			delete(p.conns, old)
-			c.replaces = done
+			conn.Close() // its server has not noticed yet
+			delete(p.conns, conn)
+			c.replaces = old.done
 		}
 	}
-	p.conns[c.conn] = c.done
+	p.conns[c.conn] = c
 	return nil
 }
 
@@ -93,16 +115,15 @@ func (p *Pipe) attend(ctx context.Context, c *client) {
 	}
 	if c.replaces != nil {
 		<-c.replaces // or the advance may go to the one that has left
-		if !p.holds(c) {
-			return // it was replaced itself meanwhile
-		}
+	}
+	if !p.holds(c) {
+		p.leave(c)
+		return // it was replaced or expelled itself meanwhile
 	}
 	p.notify(Event{Kind: Connected, Peer: c.peer})
 	p.opt.Tap.Fresh()
 	err := p.protocol.serve(ctx, c.conn)
-	p.mu.Lock()
-	delete(p.conns, c.conn)
-	p.mu.Unlock()
+	p.leave(c)
 	switch {
 	case err == nil || ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 		p.notify(Event{Kind: Disconnected, Peer: c.peer})
@@ -115,7 +136,13 @@ func (p *Pipe) attend(ctx context.Context, c *client) {
 func (p *Pipe) holds(c *client) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.conns[c.conn] == c.done
+	return p.conns[c.conn] == c && !c.expelled
+}
+
+func (p *Pipe) leave(c *client) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, c.conn)
 }
 
 // hangUp ends every connection; the ends of those that ctx has ended are the same.

@@ -30,6 +30,8 @@ type App struct {
 	control       string
 	libvirtSocket string
 	dialLibvirt   func(ctx context.Context, sockets []string) (libvirtd, error)
+	hookPatience  time.Duration
+	hookLastWord  time.Duration
 }
 
 // New is an App on the process's own streams.
@@ -37,6 +39,7 @@ func New(version string, run func(ctx context.Context, configPath string) error)
 	return &App{
 		Run: run, Version: version, In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Log: syslogLine, Now: time.Now,
 		Config: "/etc/headgate/hostd.toml", dialLibvirt: dialLibvirt,
+		hookPatience: hookPatience, hookLastWord: hookLastWord,
 	}
 }
 

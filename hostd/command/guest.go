@@ -104,7 +104,8 @@ func (a *App) guestSet() *cobra.Command {
 		Use:   "set NAME",
 		Short: "Change a guest's class or limits",
 		Long: "Change a guest's class or limits while it runs. With --class its own rate, burst and\n" +
-			"weight go back to the class's, unless they are given too.",
+			"weight go back to the class's, unless they are given too. Those of a libvirt domain hold\n" +
+			"until it stops, and its policy can only lower them.",
 		Example: "  hostd guest set web1 --rate 4KiB/s --weight 2",
 		Args:    exactly("NAME"),
 	}

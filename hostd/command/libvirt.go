@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"headgate/hostd/config"
 	"headgate/hostd/control"
 	"headgate/kvm/libvirt"
 )
@@ -80,13 +79,4 @@ func (a *App) daemonStatus(ctx context.Context) (control.Status, error) {
 		err = fmt.Errorf("hostd at %s did not answer within %v", a.control, controlPatience)
 	}
 	return s, err
-}
-
-// socketsOf says where hostd has the domains' sockets, or would have by default.
-func socketsOf(s control.Status) config.Libvirt {
-	l := config.Default().Libvirt
-	if s.Libvirt.Guests != "" {
-		l.Guests = s.Libvirt.Guests
-	}
-	return l
 }

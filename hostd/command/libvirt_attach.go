@@ -21,10 +21,10 @@ func (a *App) libvirtAttach() *cobra.Command {
 	on := newSides(c)
 	policy := newPolicyFlags(c)
 	port := c.Flags().Bool("port", false, "also guestd's port, "+libvirt.EntropyPort)
-	replace := c.Flags().Bool("replace", false, "take out its other rng devices, and make anew what is wired wrongly or not connected")
+	replace := c.Flags().Bool("replace", false, "take out its other rng devices, and make anew what is wired wrongly or not connected; of the port with --port alone")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return a.change(c.Context(), args[0], on, func(d definition, s control.Status) (plan, error) {
-			w, err := wiringOf(d.info, socketsOf(s), *port)
+			w, err := wiringOf(ownEnds(d.info, a.socketsOf(s)).standing(d.info, d.devices, s.Guests), *port)
 			if err != nil {
 				return plan{}, err
 			}
@@ -35,11 +35,7 @@ func (a *App) libvirtAttach() *cobra.Command {
 			if err := policy.check(d.info.Name, s.Classes, d.Policy); err != nil {
 				return plan{}, err
 			}
-			p := planAttach(d.info.Name, d.devices, d.Policy, w)
-			if d.live && p.plugs() {
-				p.note("libvirt 9.0 forgets the reconnect of what is plugged in: until its next start, a restart of hostd cuts it off, and this mends it: hostd libvirt attach %s --live --replace", shellWord(d.info.Name))
-			}
-			return p, nil
+			return planAttach(d.info.Name, d.devices, d.Policy, w), nil
 		})
 	}
 	return c
@@ -58,7 +54,7 @@ func (a *App) libvirtDetach() *cobra.Command {
 	on := newSides(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return a.change(c.Context(), args[0], on, func(d definition, s control.Status) (plan, error) {
-			return planDetach(d.devices, d.Policy, socketsOf(s).Guests), nil
+			return planDetach(d.devices, d.Policy, a.socketsOf(s).Guests), nil
 		})
 	}
 	return c

@@ -2,12 +2,14 @@ package command
 
 import (
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"headgate/hostd/config"
 	"headgate/hostd/control"
+	"headgate/kvm/libvirt"
 )
 
 // Devices of a domain, as libvirt writes them.
@@ -66,11 +68,11 @@ func TestAttach(t *testing.T) {
 		{"live alone", on, "", "", "--live", 0, "attach live", []string{"web1, running"}},
 		{"the configuration of one that runs", on, "", "", "--config", 0, "attach config", []string{"web1, configuration"}},
 		{"live, when it is off", off, "", "", "--live", 1, "", []string{"hostd: domain web1 does not run: leave --live out\n"}},
-		{"with a policy", on, "", "", "--live --class gold --rate 2KiB/s --weight 3", 0, "attach live, policy live",
-			[]string{"added\n", "web1, running: policy set: class gold, rate 2KiB/s, weight 3\n"}},
-		{"a rate over an older policy", off, silver, "", "--rate 1KiB/s", 0, "attach config, policy config",
+		{"with a policy", on, "", "", "--live --class gold --rate 2KiB/s --weight 3", 0, "policy live, attach live",
+			[]string{"web1, running: policy set: class gold, rate 2KiB/s, weight 3\n", "added\n"}},
+		{"a rate over an older policy", off, silver, "", "--rate 1KiB/s", 0, "policy config, attach config",
 			[]string{"class silver, rate 1KiB/s, weight 3\n"}},
-		{"a class over an older policy", off, silver, "", "--class gold", 0, "attach config, policy config", []string{"policy set: class gold\n"}},
+		{"a class over an older policy", off, silver, "", "--class gold", 0, "policy config, attach config", []string{"policy set: class gold\n"}},
 		{"a class that may not be chosen", off, "", "", "--class mine", 1, "",
 			[]string{"hostd: domain web1: policy class: a domain may not choose class \"mine\""}},
 		{"a rate above the class's", off, "", "", "--class gold --rate 9KiB/s", 1, "", []string{"policy rate: 9KiB/s is above the class's 8KiB/s"}},
@@ -153,12 +155,147 @@ func TestAttachLiveHasTheSocketMadeFirst(t *testing.T) {
 	}
 }
 
+// TestAttachAnnouncesWhatIsLeft: devices that go are not told of, and of two that
+// are alike one stays.
+func TestAttachAnnouncesWhatIsLeft(t *testing.T) {
+	d := parsed(t, "<domain><devices>"+urandom+stale+stale+stalePort+"</devices></domain>")
+	devices, err := devicesOf([]byte("<domain><devices>" + urandom + stale + stalePort + own + "</devices></domain>"))
+	if err != nil || len(devices) != 4 {
+		t.Fatal(devices, err)
+	}
+	p := plan{steps: []step{
+		{act: unplug, device: devices[0], optional: true}, {act: unplug, device: devices[1]}, {act: unplug, device: devices[2]},
+		{act: plug, device: devices[3]}, {act: setPolicy, policy: libvirt.Policy{Class: "gold"}},
+	}}
+	after := p.after(d)
+	if len(after.RNGs) != 2 || after.RNGs[0] != *devices[1].RNG || after.RNGs[1] != *devices[3].RNG || len(after.Channels) != 0 || after.Policy.Class != "gold" {
+		t.Errorf("%+v", after)
+	}
+	if len(d.RNGs) != 3 || d.RNGs[0].Backend != "random" || len(d.Channels) != 1 || d.Policy != nil {
+		t.Errorf("what was there has changed: %+v", d)
+	}
+}
+
+// TestAttachTellsWhatLibvirtForgets: of what was plugged in, and of nothing else.
+func TestAttachTellsWhatLibvirtForgets(t *testing.T) {
+	const note = "note: libvirt 9.0 forgets the reconnect of what is plugged in: "
+	for _, c := range []struct {
+		name, args, say string // say: what follows the note; empty: there is none
+		spoil           func(*fakeLibvirt)
+	}{
+		{"live", "--live", "attach web1 --live --replace\n", nil},
+		{"with the port", "--live --port", "attach web1 --live --port --replace\n", nil},
+		{"in the configuration", "--config", "", nil},
+		{"not announced", "--live --control /nonexistent/c.sock", "", nil},
+		{"not plugged in", "--live", "", func(f *fakeLibvirt) { f.fail["attach live"] = errors.New("libvirt: no") }},
+		{"no policy, no device", "--live --weight 2", "", func(f *fakeLibvirt) { f.fail["policy live"] = errors.New("libvirt: no") }},
+		{"plugged in, and no more", "--live --port", "attach web1 --live --replace\n", func(f *fakeLibvirt) {
+			f.before = func(call string) {
+				if slices.Contains(f.calls, call) {
+					f.fail[call] = errors.New("libvirt: no")
+				}
+			}
+		}},
+	} {
+		r := newRig(t)
+		f := r.libvirt(t)
+		f.domain("web1", fakeUUID, 7, "", "")
+		if c.spoil != nil {
+			c.spoil(f)
+		}
+		_, out, _ := r.run(t, append([]string{"libvirt", "attach", "web1"}, strings.Fields(c.args)...)...)
+		_, after, found := strings.Cut(out, note)
+		if found != (c.say != "") || !strings.HasSuffix(after, c.say) || strings.Count(out, note) > 1 {
+			t.Errorf("%s: %s", c.name, out)
+		}
+	}
+}
+
+// TestAttachKnowsWhoStandsForTheDomain: a guest of the configuration, or one added
+// live, feeds it over a socket of its own.
+func TestAttachKnowsWhoStandsForTheDomain(t *testing.T) {
+	const other = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+	at := func(device, path string) string { return strings.ReplaceAll(device, "/run/headgate/guests/old.", path) }
+	srv := at(stale, "/srv/web1.")
+	bound := func(uuid string) *control.DomainStatus { return &control.DomainStatus{UUID: uuid} }
+	for _, c := range []struct {
+		name    string
+		guest   control.GuestStatus
+		kind    string // of its pipe at /srv/web1.sock
+		devices string
+		args    string
+		calls   string
+		say     string
+	}{
+		{"by name", control.GuestStatus{Name: "web1", Origin: control.OriginConfig}, "qemu", srv, "", "", "nothing to do"},
+		{"by what it is bound to", control.GuestStatus{Name: "x", Origin: control.OriginAPI, Domain: bound(fakeUUID)}, "egd", srv, "", "", "nothing to do"},
+		{"beside its own", control.GuestStatus{Name: "web1", Origin: control.OriginConfig}, "qemu", srv + own, "", "",
+			"web1 has another rng device at /run/headgate/guests/web1.sock too"},
+		{"one that forgets", control.GuestStatus{Name: "web1", Origin: control.OriginConfig}, "qemu",
+			strings.ReplaceAll(forgetful, "/run/headgate/guests", "/srv"), "--replace", "detach config, attach config", "rng device at /srv/web1.sock added"},
+		{"its port", control.GuestStatus{Name: "web1", Origin: control.OriginConfig}, "port", own + at(stalePort, "/srv/web1."), "--port", "", "nothing to do"},
+		{"no device there", control.GuestStatus{Name: "web1", Origin: control.OriginConfig}, "qemu", "", "", "attach config", "guests/web1.sock added"},
+		{"another's name", control.GuestStatus{Name: "web2", Origin: control.OriginConfig}, "qemu", srv, "", "attach config", "another rng device at /srv/web1.sock"},
+		{"another domain's", control.GuestStatus{Name: "x", Origin: control.OriginConfig, Domain: bound(other)}, "qemu", srv, "", "attach config", "another rng device"},
+		{"one of libvirt's", control.GuestStatus{Name: "web1", Origin: control.OriginLibvirt, Domain: bound(fakeUUID)}, "qemu", srv, "", "attach config", "another rng device"},
+		{"a port's socket", control.GuestStatus{Name: "web1", Origin: control.OriginConfig}, "port", srv, "", "attach config", "another rng device"},
+	} {
+		r := newRig(t)
+		path := "/srv/web1.sock"
+		if c.args == "--port" {
+			path = "/srv/web1.port"
+		}
+		c.guest.Rate, c.guest.Burst = 1024, 4096
+		c.guest.Pipes = []control.PipeStatus{{Kind: c.kind, Path: path, Connected: true}}
+		r.fake.Snapshot.Guests = []control.GuestStatus{c.guest}
+		f := r.libvirt(t)
+		f.domain("web1", fakeUUID, 0, "", c.devices)
+		code, out, errs := r.run(t, append([]string{"libvirt", "attach", "web1"}, strings.Fields(c.args)...)...)
+		if code != 0 || strings.Join(f.calls, ", ") != c.calls || !strings.Contains(out, c.say) {
+			t.Errorf("%s: exit %d, %v\n%s%s", c.name, code, f.calls, out, errs)
+		}
+	}
+}
+
+// TestWithoutHostdItsConfigurationCounts: it says where the sockets will be.
+func TestWithoutHostdItsConfigurationCounts(t *testing.T) {
+	r := newRig(t)
+	if err := os.WriteFile(r.Config, []byte("[libvirt]\nguests = \"/run/elsewhere\"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f := r.libvirt(t)
+	d := f.domain("web1", fakeUUID, 0, "", "")
+	const note = `its sockets are taken to be in /run/elsewhere, and no class was checked`
+	if code, out, errs := r.run(t, "libvirt", "attach", "web1", "--control", "/nonexistent/c.sock"); code != 0 || !strings.Contains(out, note) {
+		t.Errorf("attach: exit %d: %s%s", code, out, errs)
+	}
+	if _, wired := parsed(t, d.config).EGD("/run/elsewhere/web1.sock"); !wired {
+		t.Errorf("attach: %s", d.config)
+	}
+	code, out, errs := r.run(t, "libvirt", "xml", "web1", "--control", "/nonexistent/c.sock")
+	if code != 0 || !strings.Contains(out, "'/run/elsewhere/web1.sock'") || !strings.HasPrefix(errs, "note: no hostd answers at ") || !strings.HasSuffix(errs, note+"\n") {
+		t.Errorf("xml: exit %d: %s%s", code, out, errs)
+	}
+	code, out, errs = r.run(t, "libvirt", "detach", "web1", "--control", "/nonexistent/c.sock")
+	if code != 0 || !strings.Contains(out, "/run/elsewhere/web1.sock removed\n") {
+		t.Errorf("detach: exit %d: %s%s", code, out, errs)
+	}
+	// What the daemon says counts for more.
+	if _, out, errs := r.run(t, "libvirt", "xml", "web1"); !strings.Contains(out, "'/run/elsewhere/web1.sock'") || errs != "" {
+		t.Errorf("%s%s", out, errs)
+	}
+	r.fake.Snapshot.Libvirt.Guests = "/run/third"
+	if _, out, errs := r.run(t, "libvirt", "xml", "web1"); !strings.Contains(out, "'/run/third/web1.sock'") || errs != "" {
+		t.Errorf("%s%s", out, errs)
+	}
+}
+
 func TestAttachWithoutHostd(t *testing.T) {
 	r := newRig(t)
 	f := r.libvirt(t)
 	d := f.domain("web1", fakeUUID, 7, "", "")
 	code, out, errs := r.run(t, "libvirt", "attach", "web1", "--class", "any", "--control", "/nonexistent/c.sock")
-	if code != 1 || !slices.Equal(f.calls, []string{"attach config", "policy config"}) ||
+	if code != 1 || !slices.Equal(f.calls, []string{"policy config", "attach config"}) ||
 		!strings.HasPrefix(errs, "hostd: domain web1, running: have hostd make its socket: no hostd answers at /nonexistent/c.sock") ||
 		!strings.Contains(errs, "a running domain needs that, --config alone does not\n") || strings.Count(errs, "\n") != 1 ||
 		!strings.Contains(out, "no class was checked") {
@@ -275,6 +412,9 @@ func TestAttachMendsWhatIsCutOff(t *testing.T) {
 		code, out, errs := r.run(t, "libvirt", "attach", "web1", "--live", "--replace")
 		if code != 0 || strings.Join(f.calls, ", ") != want || !strings.Contains(out, say) {
 			t.Errorf("connected %v: exit %d, %v\n%s%s", connected, code, f.calls, out, errs)
+		}
+		if !connected && (len(r.fake.Hooks) != 1 || len(r.fake.Hooks[0].Domain.RNGs) != 1) {
+			t.Errorf("announced: %+v", r.fake.Hooks)
 		}
 	}
 }

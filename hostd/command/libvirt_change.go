@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"headgate/hostd/config"
 	"headgate/hostd/control"
 	"headgate/kvm/libvirt"
 )
@@ -97,7 +98,7 @@ func (a *App) change(ctx context.Context, domain string, on sides, planned func(
 		notes = append(append(notes, c.plan.notes...), more...)
 	}
 	if absent != nil {
-		notes = append(notes, fmt.Sprintf("%v; its sockets are taken to be in %s, and no class was checked", absent, socketsOf(status).Guests))
+		notes = append(notes, a.withoutHostd(absent))
 	}
 	a.printNotes(notes)
 	return errors.Join(failed...)
@@ -144,18 +145,35 @@ func (a *App) carryOut(ctx context.Context, conn libvirtd, c change) (notes []st
 			return nil, fmt.Errorf("have hostd make its socket: %w; a running domain needs that, --config alone does not", err)
 		}
 	}
+	var plugged []device
 	for _, s := range p.steps {
 		done, err := s.take(ctx, conn, d)
 		switch {
 		case err != nil && s.optional:
 			notes = append(notes, fmt.Sprintf("%v: %v", d, err))
+			continue
 		case err != nil:
-			return notes, err
-		default:
-			fmt.Fprintf(a.Out, "%v: %s\n", d, done)
+			return append(notes, reconnectNote(d, plugged)...), err
+		}
+		fmt.Fprintf(a.Out, "%v: %s\n", d, done)
+		if s.act == plug {
+			plugged = append(plugged, s.device)
 		}
 	}
-	return notes, nil
+	return append(notes, reconnectNote(d, plugged)...), nil
+}
+
+// reconnectNote says what is to be known of devices that were plugged in live.
+func reconnectNote(d definition, plugged []device) []string {
+	if !d.live || len(plugged) == 0 {
+		return nil
+	}
+	port := ""
+	if slices.ContainsFunc(plugged, func(d device) bool { return d.Channel != nil }) {
+		port = " --port"
+	}
+	return []string{fmt.Sprintf("libvirt 9.0 forgets the reconnect of what is plugged in: until its next start, a restart of hostd cuts it off, and this mends it: hostd libvirt attach %s --live%s --replace",
+		config.ShellWord(d.info.Name), port)}
 }
 
 // announce has hostd make the sockets of a domain as it will be.
@@ -172,12 +190,12 @@ func (s step) take(ctx context.Context, conn libvirtd, d definition) (done strin
 	uuid := d.info.UUID
 	switch s.act {
 	case plug:
-		if err := conn.AttachDevice(ctx, uuid, s.device.xml, d.live, !d.live); err != nil {
+		if err := conn.AttachDevice(ctx, uuid, s.device.XML, d.live, !d.live); err != nil {
 			return "", fmt.Errorf("add the %v: %w%s", s.device, err, hint(err))
 		}
 		return fmt.Sprintf("%v added", s.device), nil
 	case unplug:
-		if err := conn.DetachDevice(ctx, uuid, s.device.xml, d.live, !d.live); err != nil {
+		if err := conn.DetachDevice(ctx, uuid, s.device.XML, d.live, !d.live); err != nil {
 			return "", fmt.Errorf("remove the %v: %w%s", s.device, err, hint(err))
 		}
 		if d.live {
@@ -207,7 +225,7 @@ func letGo(ctx context.Context, conn libvirtd, d definition, gone device) error 
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(now.devices, func(o device) bool { return o.xml == gone.xml }) {
+	if slices.ContainsFunc(now.devices, func(o device) bool { return o.XML == gone.XML }) {
 		return fmt.Errorf("remove the %v: the guest has not let go of it: do it again, or restart the domain", gone)
 	}
 	return nil

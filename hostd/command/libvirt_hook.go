@@ -64,7 +64,7 @@ func (a *App) hook(ctx context.Context, args []string) error {
 	if !slices.Contains(hookOps, args[1]) {
 		return nil
 	}
-	ctx, stop := context.WithTimeout(ctx, hookPatience)
+	ctx, stop := context.WithTimeout(ctx, a.hookPatience)
 	defer stop()
 	d, err := a.hookDomain(ctx)
 	if err != nil || !wired(d) {
@@ -74,7 +74,7 @@ func (a *App) hook(ctx context.Context, args []string) error {
 	defer client.Close()
 	err = client.Hook(ctx, control.HookCall{Op: args[1], Domain: d})
 	if err != nil && ctx.Err() != nil {
-		return fmt.Errorf("hostd at %s did not answer within %v", a.control, hookPatience)
+		return fmt.Errorf("hostd at %s did not answer within %v", a.control, a.hookPatience)
 	}
 	return err
 }
@@ -107,7 +107,7 @@ func (a *App) hookDomain(ctx context.Context) (libvirt.Domain, error) {
 	case r := <-read:
 		return r.domain, r.err
 	case <-ctx.Done():
-		return libvirt.Domain{}, fmt.Errorf("the domain's XML did not come on stdin within %v", hookPatience)
+		return libvirt.Domain{}, fmt.Errorf("the domain's XML did not come on stdin within %v", a.hookPatience)
 	}
 }
 
@@ -137,7 +137,7 @@ func (a *App) lastWord(args []string, err error) {
 	said := make(chan struct{}, 2)
 	go func() { fmt.Fprintf(a.Err, "hostd: %s\n", line); said <- struct{}{} }()
 	go func() { a.Log(line); said <- struct{}{} }()
-	late := time.After(hookLastWord)
+	late := time.After(a.hookLastWord)
 	for range cap(said) {
 		select {
 		case <-said:

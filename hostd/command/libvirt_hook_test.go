@@ -102,6 +102,9 @@ func TestHookNeverFails(t *testing.T) {
 	} {
 		one := *all // a read that hangs goes on in the one before
 		one.In = c.in
+		if c.slow {
+			one.hookPatience = hookPatience
+		}
 		r.App = &one
 		started := time.Now()
 		code, out, errs := r.run(t, append([]string{"libvirt", "hook"}, c.args...)...)
@@ -110,16 +113,13 @@ func TestHookNeverFails(t *testing.T) {
 		if code != 0 || out != "" {
 			t.Errorf("%s: exit %d: %s", c.name, code, out)
 		}
-		if !c.slow && took >= hookPatience {
-			continue // this machine was too busy
-		}
 		if c.say == "" && (errs != "" || said != nil) {
 			t.Errorf("%s: %s%q", c.name, errs, said)
 		}
 		if c.say != "" && (len(said) != 1 || !strings.Contains(said[0], c.say) || errs != "hostd: "+said[0]+"\n" || strings.Count(errs, "\n") != 1) {
 			t.Errorf("%s: on stderr %q, logged %q", c.name, errs, said)
 		}
-		if c.slow && took < hookPatience || took > 2*time.Second {
+		if c.slow && took < hookPatience || took > ages/2 {
 			t.Errorf("%s: it took %v", c.name, took)
 		}
 	}
@@ -138,12 +138,13 @@ func TestHookDoesNotWaitForALog(t *testing.T) {
 	r := newRig(t)
 	end := make(chan struct{})
 	logging := make(chan struct{})
+	r.hookLastWord = hookLastWord
 	r.Log = func(string) { <-end; close(logging) }
 	started := time.Now()
 	if code := r.Main(t.Context(), []string{"libvirt", "hook", "web1", "start"}); code != 0 {
 		t.Errorf("exit %d", code)
 	}
-	if took := time.Since(started); took > time.Second {
+	if took := time.Since(started); took > ages/2 {
 		t.Errorf("it took %v", took)
 	}
 	close(end)

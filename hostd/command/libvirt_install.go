@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +37,7 @@ func (a *App) libvirtInstallHook() *cobra.Command {
 	}
 	dir := hooksFlag(c)
 	c.RunE = func(*cobra.Command, []string) error {
-		binary, err := os.Executable()
+		binary, err := calledAs(os.Args[0])
 		if err != nil {
 			return fmt.Errorf("this program's own path: %w", err)
 		}
@@ -52,6 +52,30 @@ func (a *App) libvirtInstallHook() *cobra.Command {
 	return c
 }
 
+// calledAs is the path of this program by the name that it was called by. Where that
+// is a link, it is kept, because it may lead to the next version one day.
+func calledAs(name string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if path, err := exec.LookPath(name); err == nil {
+		if path, err = filepath.Abs(path); err == nil && sameFile(path, self) {
+			return path, nil
+		}
+	}
+	return self, nil // whoever called it chose the name
+}
+
+func sameFile(one, other string) bool {
+	a, err := os.Stat(one)
+	if err != nil {
+		return false
+	}
+	b, err := os.Stat(other)
+	return err == nil && os.SameFile(a, b)
+}
+
 func hooksFlag(c *cobra.Command) *string {
 	return c.Flags().String("hooks", hooksDir, "`FOLDER` of libvirt's hooks")
 }
@@ -60,7 +84,7 @@ func hooksFlag(c *cobra.Command) *string {
 func hookText(binary, control string) string {
 	options := ""
 	if control != "" {
-		options = " --control " + shellQuote(control)
+		options = " --control " + config.ShellWord(control)
 	}
 	return fmt.Sprintf(`#!/bin/sh
 # Tells hostd of libvirt's domains. %s.
@@ -71,10 +95,8 @@ if [ -x "$hostd" ]; then
 	"$hostd" libvirt hook%s -- "$@" >/dev/null
 fi
 exit 0
-`, hookMark, shellQuote(binary), options)
+`, hookMark, config.ShellWord(binary), options)
 }
-
-func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 func (a *App) installHook(dir, binary, text string) error {
 	path := filepath.Join(dir, hookScript)
@@ -190,12 +212,4 @@ func hookError(doing string, err error) error {
 		return fmt.Errorf("%s: %w: do it as root", doing, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
-}
-
-// shellWord writes s so that a shell takes it for one word.
-func shellWord(s string) string {
-	if config.CheckName(s) == nil {
-		return s
-	}
-	return shellQuote(s)
 }

@@ -13,7 +13,7 @@ import (
 
 func TestInstallHook(t *testing.T) {
 	r := newRig(t)
-	self, err := os.Executable()
+	self, err := calledAs(os.Args[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,10 @@ func TestInstallHook(t *testing.T) {
 	if err != nil || !executable(path) {
 		t.Fatalf("%v, executable: %v", err, executable(path))
 	}
-	golden(t, "libvirt_hook_script", strings.ReplaceAll(string(text), self, "/usr/local/sbin/hostd"))
+	example, err := os.ReadFile("../../examples/libvirt/hooks/qemu.d/headgate")
+	if got := strings.ReplaceAll(string(text), self, "/usr/local/sbin/hostd"); err != nil || got != string(example) {
+		t.Errorf("%v: got\n%s\nthe example is\n%s", err, got, example)
+	}
 	if code, out, _ := install("--control", "/run/headgate/control.sock"); code != 0 || out != path+": already installed\n" {
 		t.Errorf("a second time: exit %d: %s", code, out)
 	}
@@ -63,6 +66,33 @@ func TestInstallHook(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) > 0 {
 		t.Errorf("left over: %q", left)
+	}
+}
+
+// TestCalledAs: a link that the program was called by stays in the script, and leads
+// to the next version after an upgrade.
+func TestCalledAs(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	link, other := filepath.Join(dir, "hostd"), filepath.Join(dir, "other")
+	if err := os.Symlink(self, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(other, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+	t.Chdir(dir)
+	for name, want := range map[string]string{
+		self: self, link: link, "hostd": link, "./hostd": link, // as called
+		"other": self, other: self, "none": self, dir: self, "": self, "../none/hostd": self,
+	} {
+		if got, err := calledAs(name); err != nil || got != want {
+			t.Errorf("%q: %q, %v, want %q", name, got, err, want)
+		}
 	}
 }
 
@@ -134,7 +164,7 @@ func TestHookScript(t *testing.T) {
 		t.Helper()
 		script := put("script", hookText(binary, control))
 		c := exec.CommandContext(t.Context(), script, args...)
-		c.Env = append(os.Environ(), asHostd+"=1", "GORACE=atexit_sleep_ms=0")
+		c.Env = append(os.Environ(), asHostd+"=patient", "GORACE=atexit_sleep_ms=0")
 		c.Stdin = bytes.NewReader(hookXML(t))
 		var out, errs bytes.Buffer
 		c.Stdout, c.Stderr = &out, &errs

@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"headgate/hostd/config"
@@ -17,17 +18,16 @@ type wiring struct {
 	replace bool // take out its other devices of that kind
 }
 
-// wiringOf gives what connects a domain to its guest.
-func wiringOf(domain libvirt.Info, at config.Libvirt, port bool) (w wiring, err error) {
-	guest := config.DomainGuest(domain.Name, domain.UUID)
-	text, err := libvirt.RNGXML(at.GuestSocket(guest))
+// wiringOf gives what connects a domain to its guest at these sockets.
+func wiringOf(at ends, port bool) (w wiring, err error) {
+	text, err := libvirt.RNGXML(at.rng)
 	if err != nil {
 		return w, err
 	}
 	if w.rng, err = deviceOf(text); err != nil || !port {
 		return w, err
 	}
-	if text, err = libvirt.ChannelXML(at.GuestPort(guest)); err != nil {
+	if text, err = libvirt.ChannelXML(at.port); err != nil {
 		return w, err
 	}
 	d, err := deviceOf(text)
@@ -60,11 +60,15 @@ const (
 )
 
 // planAttach plans how a domain that has these devices and that policy gets w.
-// What is in the way goes first, what is merely too much last: better two for a
+// The policy is first, so that the guest never has another's limits. What is in the
+// way goes before the device comes, what is merely too much last: better two for a
 // moment than none.
 func planAttach(name string, have []device, policy *libvirt.Policy, w wiring) plan {
 	var p plan
-	again := "hostd libvirt attach " + shellWord(name) + " --replace"
+	if next := w.policy.over(policy); next != nil {
+		p.add(step{act: setPolicy, policy: *next})
+	}
+	again := "hostd libvirt attach " + config.ShellWord(name) + " --replace"
 	state, others := judge(have, w.rng)
 	var surplus []device
 	for _, d := range others {
@@ -79,9 +83,6 @@ func planAttach(name string, have []device, policy *libvirt.Policy, w wiring) pl
 	}
 	if state == missing || state == flawed && w.replace {
 		p.add(step{act: plug, device: w.rng})
-	}
-	if next := w.policy.over(policy); next != nil {
-		p.add(step{act: setPolicy, policy: *next})
 	}
 	if w.port != nil {
 		p.wirePort(have, w, again)
@@ -144,7 +145,7 @@ const (
 // that kind, flawed ones among them.
 func judge(have []device, want device) (state int, others []device) {
 	for _, d := range have {
-		if (d.rng != nil) != (want.rng != nil) {
+		if (d.RNG != nil) != (want.RNG != nil) {
 			continue
 		}
 		if d.socket() == want.socket() && state != sound {
@@ -160,26 +161,33 @@ func judge(have []device, want device) (state int, others []device) {
 
 // plugs tells whether QEMU will connect where it did not before.
 func (p plan) plugs() bool {
-	for _, s := range p.steps {
-		if s.act == plug {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.steps, func(s step) bool { return s.act == plug })
 }
 
-// after gives the domain as it is to be when the steps that matter are done.
+// after gives the domain as it is to be when the steps are done.
 func (p plan) after(d libvirt.Domain) libvirt.Domain {
-	d.RNGs, d.Channels = append([]libvirt.RNG(nil), d.RNGs...), append([]libvirt.Channel(nil), d.Channels...)
+	d.RNGs, d.Channels = slices.Clone(d.RNGs), slices.Clone(d.Channels)
 	for _, s := range p.steps {
-		switch {
-		case s.act == plug && s.device.rng != nil:
-			d.RNGs = append(d.RNGs, *s.device.rng)
+		switch rng, port := s.device.RNG, s.device.Channel; {
+		case s.act == plug && rng != nil:
+			d.RNGs = append(d.RNGs, *rng)
 		case s.act == plug:
-			d.Channels = append(d.Channels, *s.device.channel)
+			d.Channels = append(d.Channels, *port)
+		case s.act == unplug && rng != nil:
+			d.RNGs = without(d.RNGs, *rng)
+		case s.act == unplug:
+			d.Channels = without(d.Channels, *port)
 		case s.act == setPolicy:
 			d.Policy = &s.policy
 		}
 	}
 	return d
+}
+
+// without takes one of those that are like it out.
+func without[T comparable](all []T, one T) []T {
+	if i := slices.Index(all, one); i >= 0 {
+		return slices.Delete(all, i, i+1)
+	}
+	return all
 }

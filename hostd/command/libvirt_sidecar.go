@@ -147,18 +147,18 @@ func fill(text []byte, device string) ([]byte, error) {
 		return nil, err
 	}
 	for _, d := range devices {
-		if d.rng == nil || d.rng.Backend != "egd" || d.rng.Type != "" {
+		if d.RNG == nil || d.RNG.Backend != "egd" || d.RNG.Type != "" {
 			continue
 		}
-		hollow, err := backend(d.xml)
+		hollow, err := backend(d.XML)
 		if err != nil {
 			return nil, err
 		}
 		if strings.Contains(hollow, "type") || strings.Contains(hollow, "source") {
 			continue // of a type that is not known here
 		}
-		mended := strings.Replace(d.xml, hollow, full, 1)
-		return bytes.Replace(text, []byte(d.xml), []byte(mended), 1), nil
+		mended := strings.Replace(d.XML, hollow, full, 1)
+		return bytes.Replace(text, []byte(d.XML), []byte(mended), 1), nil
 	}
 	return text, nil
 }

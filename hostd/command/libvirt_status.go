@@ -57,7 +57,8 @@ type domainRow struct {
 	Policy   *libvirt.Policy      `json:"policy,omitempty"`
 	Pipe     string               `json:"pipe"`
 	Guest    *control.GuestStatus `json:"guest,omitempty"` // nil: hostd has none for it
-	Problems []string             `json:"problems,omitempty"`
+	Problems []control.Problem    `json:"problems,omitempty"`
+	Error    string               `json:"error,omitempty"` // why libvirt does not say what it has
 }
 
 // domainRows joins what libvirt and hostd know, in the order of the names.
@@ -75,15 +76,13 @@ func domainRows(ctx context.Context, conn libvirtd, s control.Status) ([]domainR
 			return nil, err
 		}
 		if err != nil { // it may be gone since
-			row.Problems = []string{err.Error()}
+			row.Error = err.Error()
 			rows = append(rows, row)
 			continue
 		}
 		row.RNGs, row.Ports, row.Policy = append(row.RNGs, d.RNGs...), d.Channels, d.Policy
 		row.Guest, row.Pipe = guestOf(d, s.Guests)
-		if row.Guest != nil && row.Guest.Domain != nil {
-			row.Problems = row.Guest.Domain.Problems
-		}
+		row.Problems = s.DomainProblems(info.Name, info.UUID)
 		rows = append(rows, row)
 	}
 	return rows, nil
@@ -129,9 +128,15 @@ func (a *App) domainTable(domains []domainRow, s control.Status, absent error) {
 	}
 	table(a.Out, l, []string{"DOMAIN", "STATE", "RNG", "PIPE", "CLASS", "RATE", "WEIGHT", "BYTES", "FIRST"}, rows)
 	for _, d := range domains {
+		wrong := []string{}
+		if d.Error != "" {
+			wrong = append(wrong, d.Error)
+		}
 		for _, p := range d.Problems {
-			p = strings.TrimPrefix(p, "domain "+d.Domain+": ")
-			fmt.Fprintln(a.Out, l.warn.Render(fmt.Sprintf("  %s: %s", printable(d.Domain), printable(p))))
+			wrong = append(wrong, strings.TrimPrefix(p.Text, "domain "+d.Domain+": "))
+		}
+		for _, text := range wrong {
+			fmt.Fprintln(a.Out, l.warn.Render(fmt.Sprintf("  %s: %s", printable(d.Domain), printable(text))))
 		}
 	}
 }
@@ -154,9 +159,9 @@ func (d domainRow) cells(l look, unknown bool) []cell {
 	if g == nil {
 		pipe, class := left("-"), "-"
 		switch {
-		case d.Running && unknown && d.egd():
+		case d.Running && unknown && d.wired():
 			pipe = styled("unknown", l.warn)
-		case d.Running && d.egd():
+		case d.Running && d.wired():
 			pipe = styled("none", l.bad)
 		}
 		if d.Policy != nil {
@@ -172,7 +177,7 @@ func (d domainRow) cells(l look, unknown bool) []cell {
 		right(amount(g.Bytes)), right(seconds(g.FirstBytes)))
 }
 
-// egd tells whether the domain has a device that hostd could feed.
-func (d domainRow) egd() bool {
-	return slices.ContainsFunc(d.RNGs, func(r libvirt.RNG) bool { return r.Backend == "egd" && r.Type == "unix" })
+// wired tells whether the domain has anything that hostd could feed.
+func (d domainRow) wired() bool {
+	return wired(libvirt.Domain{RNGs: d.RNGs, Channels: d.Ports})
 }

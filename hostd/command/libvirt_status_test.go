@@ -24,6 +24,7 @@ func domains(t *testing.T, r *rig) *fakeLibvirt {
 	f.domain("old", uuid(5), 10, "", urandom)
 	f.domain("bare", uuid(6), 11, "", wired("bare"))
 	f.domain("broken", uuid(7), 12, "", "")
+	f.domain("ported", uuid(8), 13, "", strings.ReplaceAll(stalePort, "old", "ported"))
 	f.fail["xml "+uuid(7)] = errors.New("libvirtd hung up")
 	pipe := func(name string) []control.PipeStatus {
 		return []control.PipeStatus{{Kind: "qemu", Path: "/run/headgate/guests/" + name + ".sock", Connected: true}}
@@ -32,9 +33,9 @@ func domains(t *testing.T, r *rig) *fakeLibvirt {
 	s.Libvirt = control.LibvirtStatus{Follow: true, Error: "connect: no such\x1bfile", Guests: "/run/headgate/guests"}
 	s.Guests = []control.GuestStatus{
 		{Name: "web1", Class: "silver", Rate: 2048, Burst: 8192, Weight: 2, Bytes: 65536, Seeded: true, FirstBytes: 0.012,
-			Pipes: pipe("web1"), Domain: &control.DomainStatus{UUID: uuid(1), ID: 7, Problems: []string{`domain web1: policy "colour": unknown attribute`}}},
+			Pipes: pipe("web1"), Domain: &control.DomainStatus{UUID: uuid(1), ID: 7, Problems: []control.Problem{{Kind: control.DomainPolicy, Text: `domain web1: policy not understood: attribute "colour"`}}}},
 		{Name: "clone", Class: "default", Rate: 1024, Burst: 4096, Weight: 1,
-			Domain: &control.DomainStatus{UUID: uuid(3), ID: 8, Problems: []string{"it connects to the socket of web1: hostd libvirt attach clone --replace"}}},
+			Domain: &control.DomainStatus{UUID: uuid(3), ID: 8, Problems: []control.Problem{{Kind: control.DomainMiswired, Text: "it connects to the socket of web1: hostd libvirt attach clone --replace"}}}},
 	}
 	r.fake.Snapshot = s
 	return f
@@ -61,7 +62,7 @@ func TestLibvirtStatus(t *testing.T) {
 	}
 	var rows []domainRow
 	code, out, errs = r.run(t, "libvirt", "status", "--json", "--control", "/nonexistent/c.sock")
-	if code != 0 || !strings.HasPrefix(errs, "note: no hostd answers at") || json.Unmarshal([]byte(out), &rows) != nil || len(rows) != 7 {
+	if code != 0 || !strings.HasPrefix(errs, "note: no hostd answers at") || json.Unmarshal([]byte(out), &rows) != nil || len(rows) != 8 {
 		t.Errorf("without hostd: exit %d: %s%s", code, out, errs)
 	}
 	f.fail["list"] = errors.New("list the domains: libvirtd does not answer")

@@ -29,11 +29,14 @@ func (a *App) libvirtXML() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		status, _ := a.daemonStatus(ctx) // else the default folder, and any class
+		status, absent := a.daemonStatus(ctx)
+		if absent != nil {
+			fmt.Fprintf(a.Err, "note: %s\n", a.withoutHostd(absent))
+		}
 		if err := policy.check(domain.Name, status.Classes, nil); err != nil {
 			return err
 		}
-		w, err := wiringOf(domain, socketsOf(status), *port)
+		w, err := wiringOf(ownEnds(domain, a.socketsOf(status)), *port)
 		if err != nil {
 			return err
 		}
@@ -76,9 +79,9 @@ func (w wiring) xml() (string, error) {
 		}
 		b.WriteString("<!-- in <metadata> -->\n" + text + "\n")
 	}
-	b.WriteString("<!-- in <devices> -->\n" + w.rng.xml + "\n")
+	b.WriteString("<!-- in <devices> -->\n" + w.rng.XML + "\n")
 	if w.port != nil {
-		b.WriteString(w.port.xml + "\n")
+		b.WriteString(w.port.XML + "\n")
 	}
 	return b.String(), nil
 }

@@ -1,9 +1,6 @@
 package config
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // Libvirt says how hostd works with libvirt.
 type Libvirt struct {
@@ -85,6 +82,13 @@ func (l Libvirt) GuestSocket(guest string) string { return l.Guests + "/" + gues
 // GuestPort is the path of a domain's port pipe.
 func (l Libvirt) GuestPort(guest string) string { return l.Guests + "/" + guest + ".port" }
 
-// PIDFile is where libvirt keeps the process id of a domain's QEMU
-// (virPidFileBuildPath, src/util/virpidfile.c).
-func (l Libvirt) PIDFile(domain string) string { return fmt.Sprintf("%s/%s.pid", l.PIDs, domain) }
+// PIDFile is where libvirt keeps the process id of a domain's QEMU: it writes the
+// name as in XML (virPidFileBuildPath, src/util/virpidfile.c). The file of the bare
+// name is not looked at: it could be that of another domain.
+func (l Libvirt) PIDFile(domain string) string {
+	return l.PIDs + "/" + escaped.Replace(domain) + ".pid"
+}
+
+// escaped is what virBufferEscapeString makes of the characters that
+// CheckDomainName lets through (src/util/virbuffer.c).
+var escaped = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;")

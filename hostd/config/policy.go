@@ -6,16 +6,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
-// Policy is what a libvirt domain asks for in its XML, as it is written there.
+// Policy is what a libvirt domain asks for in its XML, as it is written there; who
+// reads that has bounded it.
 type Policy struct {
 	Class, Rate, Weight, Quality string
-	Unknown                      []string // attributes that are not known
+	Unknown                      []string // what else is in it, such as: attribute "klass"
 }
-
-// mostUnknown is how many attributes that are not known are named.
-const mostUnknown = 8
 
 const allowedAttribute = "class, rate, weight, quality"
 
@@ -55,9 +54,9 @@ func (c *Config) Policy(domain string, p Policy) (Guest, []error) {
 		whole = false
 		wrong("quality", err)
 	}
-	for _, attribute := range p.Unknown[:min(len(p.Unknown), mostUnknown)] {
+	for _, attribute := range p.Unknown {
 		whole = false
-		wrong(strconv.Quote(clip(attribute)), refuse(allowedAttribute, "unknown attribute"))
+		wrong("not understood", refuse(allowedAttribute, "%s", inLine(attribute)))
 	}
 	if !whole {
 		return Guest{Class: DefaultClass}, mistakes
@@ -135,4 +134,13 @@ func domainText(name string) string {
 		return name
 	}
 	return strconv.Quote(clip(name))
+}
+
+// inLine is somebody's text as it can stand in a line.
+func inLine(s string) string {
+	s = clip(s)
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
 }

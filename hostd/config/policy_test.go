@@ -57,16 +57,18 @@ func TestPolicy(t *testing.T) {
 			[]string{`policy rate: unlimited is above the class's 2KiB/s`}},
 		"a higher weight": {Policy{Class: "thin", Rate: "1B/s", Weight: "2"}, limits("thin", 1, 0),
 			[]string{`domain web1: policy weight: 2 is above the class's 1; allowed: no more than that`}},
-		"a rate that is none":       {Policy{Class: "gold", Rate: "fast"}, limits("default", 0, 0), []string{`policy rate: "fast" is not a rate`}},
-		"a rate out of bounds":      {Policy{Class: "gold", Rate: "2GiB/s"}, limits("default", 0, 0), []string{`policy rate: 2GiB/s is out of bounds`}},
-		"a weight of nothing":       {Policy{Class: "gold", Weight: "0"}, limits("default", 0, 0), []string{`policy weight: 0 is out of bounds; allowed: 1 to 1000`}},
-		"a weight with a sign":      {Policy{Class: "gold", Weight: "-1"}, limits("default", 0, 0), []string{`policy weight: "-1" is not a weight`}},
-		"a weight that wraps":       {Policy{Weight: "4294967297"}, limits("default", 0, 0), []string{`policy weight: "4294967297" is not a weight`}},
-		"a quality not built":       {Policy{Class: "gold", Quality: "drbg"}, limits("default", 0, 0), []string{`policy quality: quality "drbg" is not built yet; allowed: full`}},
-		"a quality that is none":    {Policy{Class: "gold", Quality: "best"}, limits("default", 0, 0), []string{`policy quality: "best" is not a quality`}},
-		"an attribute not known":    {Policy{Class: "gold", Unknown: []string{"burst"}}, limits("default", 0, 0), []string{`domain web1: policy "burst": unknown attribute; allowed: class, rate, weight, quality`}},
-		"every mistake is told":     {Policy{Class: "x", Rate: "y", Weight: "z", Quality: "q"}, limits("default", 0, 0), []string{"policy class: ", "policy rate: ", "policy weight: ", "policy quality: "}},
-		"attributes without number": {Policy{Unknown: strings.Split(strings.Repeat("x", 99), "")}, limits("default", 0, 0), slicesOf(`policy "x": `, mostUnknown)},
+		"a rate that is none":    {Policy{Class: "gold", Rate: "fast"}, limits("default", 0, 0), []string{`policy rate: "fast" is not a rate`}},
+		"a rate out of bounds":   {Policy{Class: "gold", Rate: "2GiB/s"}, limits("default", 0, 0), []string{`policy rate: 2GiB/s is out of bounds`}},
+		"a weight of nothing":    {Policy{Class: "gold", Weight: "0"}, limits("default", 0, 0), []string{`policy weight: 0 is out of bounds; allowed: 1 to 1000`}},
+		"a weight with a sign":   {Policy{Class: "gold", Weight: "-1"}, limits("default", 0, 0), []string{`policy weight: "-1" is not a weight`}},
+		"a weight that wraps":    {Policy{Weight: "4294967297"}, limits("default", 0, 0), []string{`policy weight: "4294967297" is not a weight`}},
+		"a quality not built":    {Policy{Class: "gold", Quality: "drbg"}, limits("default", 0, 0), []string{`policy quality: quality "drbg" is not built yet; allowed: full`}},
+		"a quality that is none": {Policy{Class: "gold", Quality: "best"}, limits("default", 0, 0), []string{`policy quality: "best" is not a quality`}},
+		"an attribute not known": {Policy{Class: "gold", Unknown: []string{`attribute "burst"`}}, limits("default", 0, 0), []string{`domain web1: policy not understood: attribute "burst"; allowed: class, rate, weight, quality`}},
+		"text of two lines":      {Policy{Unknown: []string{"a\nb"}}, limits("default", 0, 0), []string{`policy not understood: "a\nb"; allowed: `}},
+		"text that is none":      {Policy{Unknown: []string{"a\xff"}}, limits("default", 0, 0), []string{`policy not understood: "a\xff"; allowed: `}},
+		"every mistake is told":  {Policy{Class: "x", Rate: "y", Weight: "z", Quality: "q"}, limits("default", 0, 0), []string{"policy class: ", "policy rate: ", "policy weight: ", "policy quality: "}},
+		"attributes not known":   {Policy{Unknown: strings.Split(strings.Repeat("x", 9), "")}, limits("default", 0, 0), slicesOf(`policy not understood: x; `, 9)},
 	} {
 		got, mistakes := c.Policy("web1", tc.policy)
 		if !got.Equal(tc.want) {
@@ -165,6 +167,21 @@ func holds(t interface {
 	}
 	if len(mistakes) == 0 && (p.Class != "" && g.Class != p.Class || p.Rate != "" && g.Rate == 0 || p.Weight != "" && g.Weight == 0) {
 		t.Fatalf("%+v was not obeyed, and nothing is said: %+v", p, g)
+	}
+}
+
+// TestPIDFile: libvirt writes a name there as in XML, so that no two domains have
+// the same file.
+func TestPIDFile(t *testing.T) {
+	l := Libvirt{PIDs: "/run/libvirt/qemu"}
+	for name, want := range map[string]string{
+		"web1":             "web1",
+		`<web> & 'co' "ü"`: "&lt;web&gt; &amp; &apos;co&apos; &quot;ü&quot;",
+		"&amp;":            "&amp;amp;",
+	} {
+		if got := l.PIDFile(name); got != "/run/libvirt/qemu/"+want+".pid" {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }
 

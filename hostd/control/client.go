@@ -13,7 +13,8 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
-	"time"
+
+	"headgate/kvm/libvirt"
 )
 
 // maxAnswer bounds what a client takes, in bytes: a status with ten thousand
@@ -108,11 +109,12 @@ func (c *Client) Reload(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "/v1/reload", nil, nil)
 }
 
-// Hook tells what happens to a domain. What is too much of it is left out.
+// Hook tells what happens to a domain, as libvirt.ParseDomain gives it. Devices that
+// are not ours are left out.
 func (c *Client) Hook(ctx context.Context, call HookCall) error {
 	call = call.bounded()
-	if call.At.IsZero() {
-		call.At = time.Now()
+	if call.At == 0 {
+		call.At = libvirt.Clock()
 	}
 	return c.call(ctx, http.MethodPost, "/v1/libvirt/hook", call, nil)
 }

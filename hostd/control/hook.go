@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"headgate/hostd/config"
 	"headgate/kvm/libvirt"
@@ -18,9 +17,9 @@ type HookCall struct {
 	// OpAttach.
 	Op     string         `json:"op"`
 	Domain libvirt.Domain `json:"domain"`
-	// At is when it was told: a call that hostd comes to late must not undo what
-	// has happened since. Zero: now; Client.Hook fills it in.
-	At time.Time `json:"at,omitzero"`
+	// At is when it was told, as libvirt.Clock says: a call that hostd comes to late must
+	// not undo what has happened since. Zero: now; Client.Hook fills it in.
+	At int64 `json:"at,omitempty"`
 }
 
 // OpAttach says that the domain will have a device that it does not have yet.
@@ -29,14 +28,14 @@ const OpAttach = "attach"
 // hookOps are the operations that may be told.
 var hookOps = []string{"prepare", "start", "started", "restore", "migrate", "reconnect", "stopped", "release", OpAttach}
 
-// Bounds of a domain that is told, so that it fits a request even where JSON makes
-// six bytes of one. A unix socket's path has at most 107 bytes (linux/un.h), and
-// one device of each kind is all that is wanted: what is beyond these is not ours.
+// Bounds of the devices that are told, so that a domain fits a request even where
+// JSON makes six bytes of one. A unix socket's path has at most 107 bytes
+// (linux/un.h), and one device of each kind is all that is wanted: what is beyond
+// these is not ours. The other texts are bounded as libvirt.ParseDomain does.
 const (
 	maxDevices = 16
-	maxText    = 128  // bytes of a path, or a value of the policy
-	maxWord    = 32   // bytes of what is one word
-	maxLabel   = 1024 // bytes of an SELinux label, with many categories
+	maxWord    = 32  // bytes of what is one word
+	MaxPath    = 256 // bytes of a path, as long as one in the longest folder of libvirt.guests and longer
 )
 
 // Check says what is wrong with a call; the error is an ErrInvalid.
@@ -51,6 +50,25 @@ func (h HookCall) Check() error {
 	if len(d.RNGs) > maxDevices || len(d.Channels) > maxDevices {
 		return fmt.Errorf("%w domain %s: it has %d rng devices and %d channels; allowed: the first %d of each that connect to a unix socket",
 			ErrInvalid, quoted(d.Name), len(d.RNGs), len(d.Channels), maxDevices)
+	}
+	if len(d.Label) > libvirt.MaxLabel {
+		return fmt.Errorf("%w domain %s: its label has %d bytes; allowed: at most %d", ErrInvalid, quoted(d.Name), len(d.Label), libvirt.MaxLabel)
+	}
+	return checkPolicy(d)
+}
+
+func checkPolicy(d libvirt.Domain) error {
+	if d.Policy == nil {
+		return nil
+	}
+	p := *d.Policy
+	if len(p.Unknown) > libvirt.MaxUnknown {
+		return fmt.Errorf("%w domain %s: its policy has %d unknown attributes; allowed: the first %d", ErrInvalid, quoted(d.Name), len(p.Unknown), libvirt.MaxUnknown)
+	}
+	for _, text := range append([]string{p.Class, p.Rate, p.Weight, p.Quality}, p.Unknown...) {
+		if len(text) > libvirt.MaxValue {
+			return fmt.Errorf("%w domain %s: a text of its policy has %d bytes; allowed: at most %d", ErrInvalid, quoted(d.Name), len(text), libvirt.MaxValue)
+		}
 	}
 	return nil
 }
@@ -74,12 +92,12 @@ func CheckDomain(d libvirt.Domain) error {
 // quoted is a text of somebody else's, short and on one line.
 func quoted(s string) string { return fmt.Sprintf("%.80q", s) }
 
-// bounded is the call without what is too much of it: a domain may have thousands
-// of devices that are not ours, and metadata of megabytes.
+// bounded is the call without what is too much of it: a domain has devices that
+// are not ours.
 func (h HookCall) bounded() HookCall {
 	var rngs []libvirt.RNG
 	for _, r := range h.Domain.RNGs {
-		if r.Backend == "egd" && r.Type == "unix" && len(rngs) < maxDevices && len(r.Path) <= maxText {
+		if r.Backend == "egd" && r.Type == "unix" && len(rngs) < maxDevices && len(r.Path) <= MaxPath {
 			rngs = append(rngs, libvirt.RNG{
 				Backend: r.Backend, Type: r.Type, Mode: cut(r.Mode, maxWord), Path: r.Path, Reconnect: r.Reconnect, Alias: cut(r.Alias, maxWord),
 			})
@@ -87,22 +105,12 @@ func (h HookCall) bounded() HookCall {
 	}
 	var channels []libvirt.Channel
 	for _, c := range h.Domain.Channels {
-		if len(channels) < maxDevices && len(c.Path) <= maxText {
+		if len(channels) < maxDevices && len(c.Path) <= MaxPath {
 			c.Mode = cut(c.Mode, maxWord)
 			channels = append(channels, c)
 		}
 	}
 	h.Domain.RNGs, h.Domain.Channels = rngs, channels
-	if len(h.Domain.Label) > maxLabel {
-		h.Domain.Label = "" // part of a label is another label
-	}
-	if p := h.Domain.Policy; p != nil {
-		short := libvirt.Policy{Class: cut(p.Class, maxText), Rate: cut(p.Rate, maxText), Weight: cut(p.Weight, maxText), Quality: cut(p.Quality, maxText)}
-		for _, u := range p.Unknown[:min(len(p.Unknown), maxDevices)] {
-			short.Unknown = append(short.Unknown, cut(u, maxWord))
-		}
-		h.Domain.Policy = &short
-	}
 	return h
 }
 

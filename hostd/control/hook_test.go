@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"headgate/kvm/libvirt"
 )
@@ -23,7 +23,7 @@ func TestHookIsToldAsItIs(t *testing.T) {
 		RNGs:     []libvirt.RNG{{Backend: "egd", Type: "unix", Mode: "connect", Path: "/run/a.sock", Reconnect: 1, Alias: "rng0"}},
 		Channels: []libvirt.Channel{{Mode: "connect", Path: "/run/a.port", Reconnect: 1}},
 	}
-	before := time.Now()
+	before := libvirt.Clock()
 	if err := c.Hook(t.Context(), HookCall{Op: "start", Domain: domain}); err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func TestHookIsToldAsItIs(t *testing.T) {
 	if got.Op != "start" || !reflect.DeepEqual(got.Domain, domain) {
 		t.Errorf("told %+v, came as %+v", domain, got)
 	}
-	if got.At.Before(before.Round(0)) || got.At.After(time.Now()) {
+	if got.At < before || got.At > libvirt.Clock() {
 		t.Errorf("told at %v, not now", got.At)
 	}
 	domain.UUID = ""
@@ -46,19 +46,20 @@ func TestHookIsToldAsItIs(t *testing.T) {
 }
 
 // TestAnyDomainFitsARequest tells of one with very many devices, and every text of
-// it long and such as JSON makes longest: the devices that are ours arrive.
+// it as long as it can be and such as JSON makes longest: the devices that are ours
+// arrive.
 func TestAnyDomainFitsARequest(t *testing.T) {
 	f := fake()
 	c, _ := serve(t, f)
 	long := strings.Repeat("<", 5000)
+	value := strings.Repeat("<", libvirt.MaxValue)
 	domain := libvirt.Domain{
-		Name: strings.Repeat("<", 255), UUID: uuid, Label: strings.Repeat("<", maxLabel),
-		Policy: &libvirt.Policy{Class: long, Rate: long, Weight: long, Quality: long},
+		Name: strings.Repeat("<", 255), UUID: uuid, Label: strings.Repeat("<", libvirt.MaxLabel),
+		Policy: &libvirt.Policy{Class: value, Rate: value, Weight: value, Quality: value, Unknown: slices.Repeat([]string{value}, libvirt.MaxUnknown)},
 	}
-	path := strings.Repeat("<", maxText)
+	path := strings.Repeat("<", MaxPath)
 	for range 1000 {
 		domain.RNGs = append(domain.RNGs, libvirt.RNG{Backend: "random", Path: "/dev/urandom"}, libvirt.RNG{Backend: "egd", Type: "unix", Path: long})
-		domain.Policy.Unknown = append(domain.Policy.Unknown, long)
 	}
 	for range 1000 {
 		domain.RNGs = append(domain.RNGs, libvirt.RNG{Backend: "egd", Type: "unix", Mode: long, Path: path, Alias: long})
@@ -75,7 +76,28 @@ func TestAnyDomainFitsARequest(t *testing.T) {
 	if got := f.Hooks[0].Domain; len(got.RNGs) != maxDevices || got.RNGs[0].Path != path || len(got.Channels) != maxDevices {
 		t.Errorf("came as %+v", got)
 	}
-	if len(domain.Policy.Unknown) != 1000 || len(domain.RNGs) != 3000 {
+	if len(domain.RNGs) != 3000 {
 		t.Error("the caller's domain was changed")
+	}
+}
+
+// Whoever does not cut a domain as ParseDomain does is turned away.
+func TestABoundedDomainIsDemanded(t *testing.T) {
+	long := strings.Repeat("a", libvirt.MaxValue+1)
+	for name, change := range map[string]func(*libvirt.Domain){
+		"label":    func(d *libvirt.Domain) { d.Label = strings.Repeat("a", libvirt.MaxLabel+1) },
+		"rate":     func(d *libvirt.Domain) { d.Policy.Rate = long },
+		"unknown":  func(d *libvirt.Domain) { d.Policy.Unknown = []string{long} },
+		"unknowns": func(d *libvirt.Domain) { d.Policy.Unknown = make([]string, libvirt.MaxUnknown+1) },
+		"rngs":     func(d *libvirt.Domain) { d.RNGs = make([]libvirt.RNG, maxDevices+1) },
+	} {
+		d := libvirt.Domain{Name: "a", UUID: uuid, Label: strings.Repeat("a", libvirt.MaxLabel), Policy: &libvirt.Policy{Rate: long[1:]}}
+		if err := (HookCall{Op: "start", Domain: d}).Check(); err != nil {
+			t.Fatal(err)
+		}
+		change(&d)
+		if err := (HookCall{Op: "start", Domain: d}).Check(); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -14,9 +14,9 @@ import (
 
 // Bounds of what one request may cost.
 const (
-	maxBody        = 64 << 10 // bytes of JSON
-	maxHeader      = 16 << 10 // bytes
-	maxConns       = 64       // connections at once
+	maxBody        = 128 << 10 // bytes of JSON
+	maxHeader      = 16 << 10  // bytes
+	maxConns       = 64        // connections at once
 	headerTimeout  = 5 * time.Second
 	requestTimeout = 10 * time.Second // to send a request in full
 	answerTimeout  = 30 * time.Second // to take an answer, or the next piece of one

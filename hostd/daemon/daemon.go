@@ -47,6 +47,7 @@ type Daemon struct {
 	reload sync.Mutex // one at a time, so that the file read last is in force
 
 	looks *looks
+	clock clock // of the calls of libvirt's hook
 
 	mu       sync.Mutex
 	config   *config.Config
@@ -74,6 +75,7 @@ func New(cfg *config.Config, log *events.Log, opt Options) (*Daemon, error) {
 		warnings: opt.Warnings,
 		supply:   supply{changed: make(chan struct{}, 1)},
 		looks:    newLooks(),
+		clock:    readClock(),
 		domains:  map[string]*domain{},
 		follow:   follow{changed: make(chan struct{}, 1)},
 		qemuUser: -1,

@@ -14,8 +14,8 @@ import (
 )
 
 // domain is a domain of libvirt's that runs, or is about to: what of it concerns
-// hostd, as it was last told. One that has no device of ours and no mistake in it
-// is not kept.
+// hostd, as it was last told. One that has no device that could be ours and no
+// mistake in it is not kept.
 type domain struct {
 	uuid      string
 	name      string
@@ -23,31 +23,24 @@ type domain struct {
 	id        int       // of its QEMU, new with each; 0: not known yet
 	uid       int       // of the user that its QEMU runs as; -1: not known yet
 	label     string    // SELinux's, of its QEMU's sockets
-	at        time.Time // when this was so; what is older is not listened to
+	at, by    time.Time // when this was so, at the earliest and at the latest; what is older is not listened to
 
 	policy   config.Policy
-	pipes    []config.Pipe // that its devices connect to, qemu before port
-	promised []config.Pipe // that it will have, a command says
-	until    time.Time     // how long the promise is believed
-	miswired []string      // what its devices have wrong
-	problems []problem     // all that is wrong, as it was last said
+	devices  libvirt.Domain    // those that connect to a socket, and no more of it
+	pipes    []config.Pipe     // that these connect to, qemu before port
+	promised []config.Pipe     // that it will have, a command says
+	until    time.Time         // how long the promise is believed
+	miswired []string          // what its devices have wrong
+	problems []control.Problem // all that is wrong, as it was last said
 
 	guest *guest // that it is, or that stands for it; nil: none
 }
 
-// problem is something wrong with a domain, and the kind of the event that says so.
-type problem struct{ kind, text string }
-
-// Bounds of a domain's texts, which are somebody else's.
-const (
-	maxLabel    = 4095 // bytes; an SELinux label is at most a page (security/selinux/hooks.c)
-	maxValue    = 128  // bytes of a value of the policy
-	maxUnknown  = 16
-	maxProblems = 16
-)
+// maxProblems bounds what is said of the devices of one domain.
+const maxProblems = 16
 
 // take notes what a domain is like now. What is not told of its QEMU stays.
-func (m *domain) take(l config.Libvirt, d libvirt.Domain) {
+func (m *domain) take(d libvirt.Domain) {
 	m.name, m.guestName = d.Name, config.DomainGuest(d.Name, d.UUID)
 	if d.ID != 0 {
 		m.id = d.ID
@@ -55,11 +48,24 @@ func (m *domain) take(l config.Libvirt, d libvirt.Domain) {
 	if d.UID != nil {
 		m.uid = int(*d.UID)
 	}
-	if d.Label != "" && len(d.Label) <= maxLabel {
+	if d.Label != "" {
 		m.label = d.Label
 	}
-	m.policy = policyOf(d.Policy)
-	m.pipes, m.miswired = wiring(l, d)
+	m.policy = config.Policy{}
+	if p := d.Policy; p != nil {
+		m.policy = config.Policy(*p)
+	}
+	m.devices = libvirt.Domain{Name: d.Name, UUID: d.UUID}
+	for _, r := range d.RNGs {
+		if r.Backend == "egd" && r.Type == "unix" && len(r.Path) <= control.MaxPath {
+			m.devices.RNGs = append(m.devices.RNGs, r)
+		}
+	}
+	for _, c := range d.Channels {
+		if len(c.Path) <= control.MaxPath {
+			m.devices.Channels = append(m.devices.Channels, c)
+		}
+	}
 }
 
 // expected are the pipes that the domain has or is said to get.
@@ -76,86 +82,79 @@ func (m *domain) expected(now time.Time) []config.Pipe {
 	return pipes
 }
 
-func policyOf(p *libvirt.Policy) config.Policy {
-	if p == nil {
-		return config.Policy{}
-	}
-	short := func(s string) string {
-		if len(s) <= maxValue {
-			return s
-		}
-		return strings.ToValidUTF8(s[:maxValue], "") + "…" // wrong, as it was
-	}
-	policy := config.Policy{Class: short(p.Class), Rate: short(p.Rate), Weight: short(p.Weight), Quality: short(p.Quality)}
-	for _, u := range p.Unknown[:min(len(p.Unknown), maxUnknown)] {
-		policy.Unknown = append(policy.Unknown, short(u))
-	}
-	return policy
-}
-
 // wiring finds the pipes that a domain's devices connect to, and what of its
 // devices is meant for hostd and does not reach it. A path is ours if it is in the
 // folder of the domains' sockets, and a domain's own if it has its name: another's
-// would be another guest's entropy.
-func wiring(l config.Libvirt, d libvirt.Domain) (pipes []config.Pipe, wrong []string) {
+// would be another guest's entropy. The operator may have written a guest of its
+// name with pipes elsewhere; those are its own, too.
+func wiring(l config.Libvirt, d libvirt.Domain, named *guest) (pipes []config.Pipe, wrong []string) {
 	name := config.DomainGuest(d.Name, d.UUID)
-	look := func(kind, what, own, path, mode string, reconnect int) {
+	look := func(kind, what, mend, own, path, mode, flaw string) {
+		mends := fmt.Sprintf("hostd libvirt attach %s %s mends it", config.ShellWord(d.Name), mend)
 		said := func(format string, args ...any) {
 			if len(wrong) < maxProblems {
-				wrong = append(wrong, fmt.Sprintf("its %s %s: hostd libvirt attach %s --replace mends it",
-					what, fmt.Sprintf(format, args...), argument(d.Name)))
+				wrong = append(wrong, fmt.Sprintf("its %s %s: %s", what, fmt.Sprintf(format, args...), mends))
 			}
+		}
+		if named != nil && named.serves(kind, path) {
+			own = path
 		}
 		p, err := config.ParsePipe(kind + ":" + own)
 		switch {
 		case path != own:
-			if strings.HasPrefix(filepath.Clean(path), l.Guests+"/") {
+			if strings.HasPrefix(plain(path), plain(l.Guests)+"/") {
 				said("connects to %.120q, and not to its own socket %s", path, own)
 			}
 		case err != nil:
+			mends = "give libvirt.guests a shorter path in hostd's configuration, or the domain a shorter name"
 			said("cannot connect: %v", err)
 		case mode != "connect":
-			said("waits at %s itself (mode %.20q), where hostd does", own, mode)
+			said("at %s %s", own, flaw)
 		case slices.Contains(pipes, p):
 			said("is there twice: one client is served at %s", own)
 		default:
 			pipes = append(pipes, p)
-			if reconnect == 0 {
-				said("does not reconnect, and gets nothing once hostd was restarted")
+			if flaw != "" {
+				said("%s", flaw)
 			}
 		}
 	}
 	for _, r := range d.RNGs {
 		if r.Backend == "egd" && r.Type == "unix" {
-			look("qemu", "rng device", l.GuestSocket(name), r.Path, r.Mode, r.Reconnect)
+			look("qemu", "rng device", "--replace", l.GuestSocket(name), r.Path, r.Mode, r.Flaw())
 		}
 	}
 	for _, c := range d.Channels {
-		look("port", "channel", l.GuestPort(name), c.Path, c.Mode, c.Reconnect)
+		look("port", "channel", "--port --replace", l.GuestPort(name), c.Path, c.Mode, c.Flaw())
 	}
 	return pipes, wrong
 }
 
-// argument is a text as a shell takes it for one word.
-func argument(s string) string {
-	if config.CheckName(s) == nil {
-		return s
+// plain is a path without detours, of which /var/run is one on every distribution.
+func plain(path string) string {
+	path = filepath.Clean(path)
+	if rest, ok := strings.CutPrefix(path, "/var/run/"); ok {
+		return "/run/" + rest
 	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	return path
 }
 
+// served says whether the domain's guest, if it has one, is there for a device of it.
+func (m *domain) served() bool {
+	return m.guest != nil && slices.ContainsFunc(slices.Concat(m.pipes, m.promised), func(p config.Pipe) bool { return m.guest.at(p.Path) != nil })
+}
+
+// connected says whether its guest is.
+func (m *domain) connected() bool { return m.guest != nil && m.guest.connected() }
+
 func (m *domain) status() *control.DomainStatus {
-	s := &control.DomainStatus{Name: m.name, UUID: m.uuid, ID: m.id}
-	for _, p := range m.problems {
-		s.Problems = append(s.Problems, p.text)
-	}
-	return s
+	return &control.DomainStatus{Name: m.name, UUID: m.uuid, ID: m.id, Problems: slices.Clone(m.problems)}
 }
 
 // lastProblem is one that is there, for whom it keeps from something.
 func (m *domain) lastProblem() string {
 	if n := len(m.problems); n > 0 {
-		return m.problems[n-1].text
+		return m.problems[n-1].Text
 	}
 	return "hostd events says why"
 }

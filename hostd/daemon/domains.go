@@ -18,8 +18,9 @@ import (
 // word is what was told of a domain that is active or about to be.
 type word struct {
 	libvirt.Domain
-	at       time.Time // when it was so, at the earliest
+	at, by   time.Time // when it was so, at the earliest and at the latest
 	begins   bool      // a new QEMU is about to be started for it
+	tried    bool      // or is not: libvirt has not looked yet whether that can be
 	again    bool      // the QEMU that it has was put back to an earlier state
 	promised bool      // its devices are not all there yet
 	fresh    string    // why its guest counts as having had nothing; empty: it does not
@@ -37,9 +38,15 @@ func (d *Daemon) heard(w word, now time.Time) error {
 	switch {
 	case m == nil && d.ends.after(w.UUID, w.at):
 		return nil
-	case m != nil && w.at.Before(m.at):
+	case m != nil && m.overtook(w):
 		if w.again && w.ID == m.id {
 			d.freshen(m, w.fresh) // it has happened all the same
+		}
+		return nil
+	case m != nil && w.tried:
+		// If it can be, prepare is told next. If not, its QEMU goes on.
+		if !m.connected() {
+			d.freshen(m, w.fresh)
 		}
 		return nil
 	}
@@ -47,7 +54,9 @@ func (d *Daemon) heard(w word, now time.Time) error {
 		// libvirt has one active domain of a name: the other has ended unseen, or
 		// this has.
 		if other := d.called(config.DomainGuest(w.Name, w.UUID)); other != nil && other != m {
-			if w.at.Before(other.at) {
+			d.looks.later(w.UUID, now.Add(lookAfter))
+			d.looks.later(other.uuid, now.Add(lookAfter))
+			if w.tried || other.overtook(w) {
 				return nil
 			}
 			d.forget(other)
@@ -58,22 +67,28 @@ func (d *Daemon) heard(w word, now time.Time) error {
 	} else if m.name != w.Name {
 		d.release(m, "its domain of libvirt's has another name")
 	}
-	anew := m.learn(w, d.config.Libvirt, now)
+	anew := d.learn(m, w, now)
 	d.domains[m.uuid] = m
 	err := d.place(m)
-	if m.guest == nil && len(m.problems) == 0 {
-		delete(d.domains, m.uuid) // none of ours
+	if m.guest == nil && len(m.problems) == 0 && len(m.devices.RNGs)+len(m.devices.Channels) == 0 {
+		delete(d.domains, m.uuid) // nothing of it is ours, or could be
 		return err
 	}
 	// A new QEMU counts as fresh when it connects. Until then it is to show, and
 	// if it has, because this was told late, that was once and is enough.
-	switch connected := m.guest != nil && m.guest.connected(); {
-	case w.fresh != "" && (w.again || !connected):
+	switch {
+	case w.fresh != "" && (w.again || !m.connected()):
 		d.freshen(m, w.fresh)
-	case anew && !connected:
+	case anew && !m.connected():
 		d.freshen(m, "its QEMU is a new one")
 	}
 	return err
+}
+
+// overtook says whether what a word tells, of this domain or of one with its name,
+// was before what is known of it. libvirt counts the ids up.
+func (m *domain) overtook(w word) bool {
+	return w.at.Before(m.at) || !w.at.After(m.by) && w.ID != 0 && w.ID < m.id
 }
 
 // called finds the domain that goes by a guest's name; nil: there is none.
@@ -88,16 +103,17 @@ func (d *Daemon) called(guest string) *domain {
 
 // learn makes the domain what a word says, and reports whether it has a new QEMU in
 // the place of the one that it was known to have.
-func (m *domain) learn(w word, l config.Libvirt, now time.Time) (anew bool) {
+func (d *Daemon) learn(m *domain, w word, now time.Time) (anew bool) {
 	anew = m.id != 0 && (w.ID != 0 && w.ID != m.id || w.ID == 0 && w.begins)
 	if w.begins {
 		m.id = 0
 	}
-	had := m.pipes
-	m.take(l, w.Domain)
-	m.at = w.at
+	had := m.devices
+	m.take(w.Domain)
+	m.at, m.by = w.at, w.by
+	d.wire(m)
 	if w.promised {
-		m.promised, m.until, m.pipes = m.pipes, now.Add(lookAfter), had
+		m.promised, m.until, m.devices = m.pipes, now.Add(lookAfter), had
 	} else if !slices.ContainsFunc(m.promised, func(p config.Pipe) bool { return !slices.Contains(m.pipes, p) }) {
 		m.promised = nil // it was kept
 	}
@@ -106,7 +122,7 @@ func (m *domain) learn(w word, l config.Libvirt, now time.Time) (anew bool) {
 
 // freshen has a domain's guest count as one that has had nothing yet.
 func (d *Daemon) freshen(m *domain, why string) {
-	if m.guest == nil {
+	if !m.served() {
 		return
 	}
 	m.guest.fresh()
@@ -131,8 +147,11 @@ func (d *Daemon) forget(m *domain) {
 }
 
 // all takes in which domains are active, out of all that there are.
-func (d *Daemon) all(active []libvirt.Domain, at, now time.Time) {
-	there := make(map[string]bool, len(active))
+func (d *Daemon) all(active []libvirt.Domain, unknown []string, at, now time.Time) {
+	there := make(map[string]bool, len(active)+len(unknown))
+	for _, uuid := range unknown {
+		there[uuid] = true
+	}
 	for _, a := range active {
 		there[a.UUID] = true
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -85,8 +86,13 @@ func TestADomainWithNothingOfOursIsNoGuest(t *testing.T) {
 		libvirt.RNG{Backend: "egd", Type: "tcp", Mode: "connect"}, libvirt.RNG{Backend: "builtin"})
 	h.boot(other)
 	sink{h.Daemon}.Up(other, false, time.Now())
-	if len(h.Status().Guests)+len(h.leftOver())+len(h.domains)+len(h.said("domain_miswired")) > 0 {
+	if len(h.Status().Guests)+len(h.leftOver())+h.Status().Libvirt.Domains+len(h.said("domain_miswired")) > 0 {
 		t.Errorf("%+v %v %v", h.Status().Guests, h.leftOver(), h.said("domain_miswired"))
+	}
+	other.RNGs = slices.Delete(other.RNGs, 1, 2)
+	sink{h.Daemon}.Up(other, false, time.Now())
+	if len(h.domains) > 0 { // no socket of it can become ours
+		t.Errorf("it is kept: %v", h.domains)
 	}
 }
 
@@ -234,17 +240,28 @@ func TestMiswiredDevices(t *testing.T) {
 		"a clone":            {func(d *libvirt.Domain) { d.RNGs[1].Path = h.socket("web0") }, 0, fmt.Sprintf("its rng device connects to %q, and not to its own socket %s: hostd libvirt attach web1 --replace mends it", h.socket("web0"), h.socket("web1"))},
 		"by a detour":        {func(d *libvirt.Domain) { d.RNGs[1].Path = h.dir + "/x/../guests/web1.sock" }, 0, "and not to its own socket"},
 		"the port's socket":  {func(d *libvirt.Domain) { d.RNGs[1].Path = h.port("web1") }, 0, "and not to its own socket"},
-		"bound":              {func(d *libvirt.Domain) { d.RNGs[1].Mode = "bind" }, 0, "itself (mode \"bind\"), where hostd does"},
+		"bound":              {func(d *libvirt.Domain) { d.RNGs[1].Mode = "bind" }, 0, "its rng device at " + h.socket("web1") + " waits there itself, where hostd does: hostd libvirt attach web1 --replace mends it"},
 		"no reconnect":       {func(d *libvirt.Domain) { d.RNGs[1].Reconnect = 0 }, 1, "does not reconnect"},
 		"twice":              {func(d *libvirt.Domain) { d.RNGs = append(d.RNGs, d.RNGs[1]) }, 1, "is there twice"},
+		"through /var/run":   {func(d *libvirt.Domain) { d.RNGs[1].Path = "/var/run/hg/guests/web1.sock" }, 0, `its rng device connects to "/var/run/hg/guests/web1.sock", and not to its own socket /run/hg/guests/web1.sock`},
+		"too long a folder":  {func(d *libvirt.Domain) { d.RNGs[1].Path = h.long().GuestSocket(d.Name) }, 0, "bytes long; allowed: an absolute path of at most 107 bytes without . or .. in it: give libvirt.guests a shorter path in hostd's configuration, or the domain a shorter name"},
 		"a foreign folder":   {func(d *libvirt.Domain) { d.RNGs[1].Path = h.dir + "/guests2/web1.sock" }, 0, ""},
 		"port of another":    {func(d *libvirt.Domain) { *d = h.withPort(*d); d.Channels[0].Path = h.port("web2") }, 1, "its channel connects to"},
+		"port that forgets":  {func(d *libvirt.Domain) { *d = h.withPort(*d); d.Channels[0].Reconnect = 0 }, 2, "hostd was restarted: hostd libvirt attach web1 --port --replace mends it"},
+		"port that relabels": {func(d *libvirt.Domain) { *d = h.withPort(*d); d.Channels[0].Relabels = true }, 2, "its channel has no <seclabel model='dac' relabel='no'/>"},
 		"a thousand of them": {func(d *libvirt.Domain) { d.RNGs = make([]libvirt.RNG, 1000); fill(d, h.socket("x")) }, 0, "its rng device connects to"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			domain := h.machine("web1", 1, 7)
 			tc.change(&domain)
-			pipes, wrong := wiring(h.config.Libvirt, domain)
+			l := h.config.Libvirt
+			switch path := domain.RNGs[1].Path; {
+			case strings.HasPrefix(path, "/var/run/"):
+				l.Guests = "/run/hg/guests"
+			case strings.HasPrefix(path, h.long().Guests):
+				l = h.long()
+			}
+			pipes, wrong := wiring(l, domain, nil)
 			if len(pipes) != tc.pipes || (len(wrong) == 0) != (tc.say == "") || len(wrong) > 0 && !strings.Contains(wrong[0], tc.say) || len(wrong) > maxProblems {
 				t.Errorf("pipes %v, wrong %q", pipes, wrong)
 			}
@@ -265,6 +282,11 @@ func TestMiswiredDevices(t *testing.T) {
 	if len(h.domains) > 0 {
 		t.Errorf("left over: %v", h.domains)
 	}
+}
+
+// long has the longest folder that can be, and more.
+func (h hosting) long() config.Libvirt {
+	return config.Libvirt{Guests: "/" + strings.Repeat("x", 100)}
 }
 
 func fill(d *libvirt.Domain, path string) {

@@ -2,13 +2,20 @@ package daemon
 
 import "time"
 
+// lateness is how much later than that of a domain's end hostd may come to a call
+// that was made before it.
+const lateness = time.Minute
+
 // ends remembers for a while when domains ended, so that what was told before that
 // and comes later does not bring them back.
 type ends struct {
-	at     map[string]time.Time // by UUID
-	listed time.Time            // when all were, but those that are known
+	of     map[string]end // by UUID
+	listed time.Time      // when all were, but those that are known
 	swept  time.Time
 }
+
+// end is one of them, and when hostd came to know of it.
+type end struct{ at, noted time.Time }
 
 // maxEnds bounds what is remembered. Domains that end faster are forgotten at
 // once; libvirt, asked again, says that they are gone.
@@ -17,22 +24,22 @@ const maxEnds = 1 << 14
 func (e *ends) note(uuid string, at, now time.Time) {
 	if now.Sub(e.swept) > lateness {
 		e.swept = now
-		for uuid, at := range e.at {
-			if now.Sub(at) > lateness {
-				delete(e.at, uuid)
+		for uuid, one := range e.of {
+			if now.Sub(one.noted) > lateness {
+				delete(e.of, uuid)
 			}
 		}
 	}
-	if before, there := e.at[uuid]; !there && len(e.at) >= maxEnds || at.Before(before) {
+	if before, there := e.of[uuid]; !there && len(e.of) >= maxEnds || at.Before(before.at) {
 		return
 	}
-	if e.at == nil {
-		e.at = map[string]time.Time{}
+	if e.of == nil {
+		e.of = map[string]end{}
 	}
-	e.at[uuid] = at
+	e.of[uuid] = end{at, now}
 }
 
 // after says whether a domain that is not known has been seen to be none after a time.
 func (e *ends) after(uuid string, at time.Time) bool {
-	return e.at[uuid].After(at) || e.listed.After(at)
+	return e.of[uuid].at.After(at) || e.listed.After(at)
 }

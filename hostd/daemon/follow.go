@@ -1,13 +1,17 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
+	"headgate/hostd/config"
 	"headgate/hostd/control"
 	"headgate/kvm/libvirt"
 )
@@ -48,15 +52,22 @@ func (d *Daemon) followLibvirt(ctx context.Context) error {
 		}
 		stop()
 		<-done
+		d.unfollowed()
 	}
 	return nil
+}
+
+func (d *Daemon) unfollowed() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.follow.status = control.LibvirtStatus{}
 }
 
 // follower makes the follower that the configuration wants; nil: none.
 func (d *Daemon) follower() *libvirt.Follower {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.follow.follower, d.follow.status = nil, control.LibvirtStatus{}
+	d.follow.follower = nil
 	if d.config.Libvirt.Follow {
 		d.follow.follower = &libvirt.Follower{Socket: d.config.Libvirt.Socket, Sink: sink{d}}
 	}
@@ -79,12 +90,26 @@ func (d *Daemon) libvirtStatus() control.LibvirtStatus {
 	s.Follow, s.Guests = d.config.Libvirt.Follow, d.config.Libvirt.Guests
 	s.HookCalls, s.LastHook = d.follow.calls, d.follow.lastCall
 	for _, m := range d.domains {
-		if m.guest != nil {
+		if m.served() {
 			s.Domains++
 		}
+		if m.guest != nil { // which tells of them
+			continue
+		}
+		for _, p := range m.problems {
+			s.Problems = append(s.Problems, control.DomainProblem{Domain: m.name, Problem: p})
+		}
 	}
+	slices.SortFunc(s.Problems, func(a, b control.DomainProblem) int {
+		return cmp.Or(strings.Compare(a.Domain, b.Domain), strings.Compare(a.Text, b.Text))
+	})
+	s.ProblemCount = len(s.Problems)
+	s.Problems = s.Problems[:min(s.ProblemCount, maxToldProblems)]
 	return s
 }
+
+// maxToldProblems bounds the status: a mistake in a template is in all domains.
+const maxToldProblems = 64
 
 // sink is told of domains by libvirt itself.
 type sink struct{ d *Daemon }
@@ -103,11 +128,12 @@ func (s sink) up(domain libvirt.Domain, fresh bool, asOf time.Time) {
 		s.d.warn("domain_refused", fmt.Sprintf("%.80q", domain.UUID), err.Error())
 		return
 	}
-	w := word{Domain: domain, at: asOf, again: fresh}
+	now := time.Now()
+	w := word{Domain: domain, at: asOf, by: now, again: fresh}
 	if fresh {
 		w.fresh = "it was rebooted, or put back to an earlier state"
 	}
-	_ = s.d.heard(w, time.Now()) // it is in the event log
+	_ = s.d.heard(w, now) // it is in the event log
 }
 
 // Down takes in that a domain is not active.
@@ -118,14 +144,20 @@ func (s sink) Down(uuid, _ string, asOf time.Time) {
 }
 
 // All takes in which domains are active, out of all that there are. Between two of
-// them others get their turn.
-func (s sink) All(active []libvirt.Domain, asOf time.Time) {
+// them others get their turn. Those that are unknown stay what they were.
+func (s sink) All(active []libvirt.Domain, unknown []string, asOf time.Time) {
 	s.d.mu.Lock()
-	s.d.all(active, asOf, time.Now())
+	s.d.all(active, unknown, asOf, time.Now())
 	s.d.mu.Unlock()
 	for _, domain := range active {
 		s.Up(domain, false, asOf)
 	}
+	s.d.sweep()
+}
+
+// Held notes that a domain cannot be followed for the time being.
+func (s sink) Held(uuid, name string) {
+	s.d.warn("domain_held", config.DomainGuest(name, uuid), "libvirt does not answer about it: a hook or a job of its holds it up; until that ends it is taken for what it was")
 }
 
 // Connected notes that libvirt is followed.

@@ -60,7 +60,12 @@ func TestWhatLibvirtSaysOfItself(t *testing.T) {
 		t.Errorf("libvirt was there and is gone: %+v", e)
 	}
 	s.Connected("/run/libvirt/libvirt-sock-ro", "9.0.0")
-	s.All(nil, time.Now())
+	s.Held(web.UUID, web.Name)
+	s.All(nil, []string{web.UUID}, time.Now())
+	if !h.has("web1") || len(h.said("domain_held")) != 1 {
+		t.Error("libvirt does not say how it is, and it is not there any more, or nothing is said of it")
+	}
+	s.All(nil, nil, time.Now())
 	if h.has("web1") {
 		t.Error("it ended while libvirt was away, and is there still")
 	}

@@ -26,6 +26,7 @@ type guest struct {
 	entry   config.Guest // as the configuration file or the domain's policy has it; spec may have been changed live
 	class   config.Class // with what the guest has of its own over it
 	domain  *domain      // of libvirt's that it is, or that is bound to it; nil: none
+	live    live         // limits that were set of a domain's guest
 	outlets []*outlet
 
 	tap  *ratelimit.Tap

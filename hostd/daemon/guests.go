@@ -97,23 +97,12 @@ func (d *Daemon) SetGuest(name string, patch control.GuestPatch) error {
 	if !ok {
 		return control.ErrNotFound
 	}
-	spec := g.spec
-	if patch.Class != nil {
-		spec.Class, spec.Rate, spec.Burst, spec.Weight = *patch.Class, 0, 0, 0
-	}
-	if patch.Rate != nil {
-		spec.Rate = *patch.Rate
-	}
-	if patch.Burst != nil {
-		spec.Burst = *patch.Burst
-	}
-	if patch.Weight != nil {
-		spec.Weight = *patch.Weight
-	}
+	spec, domains := g.spec, g.origin == control.OriginLibvirt
+	spec.Guest = patched(spec.Guest, patch)
 	if err := d.admissible(spec.Guest); err != nil {
 		return err
 	}
-	if class, _ := d.config.Class(spec.Class); g.origin != control.OriginLibvirt && !g.fits(spec.Under(class)) {
+	if class, _ := d.config.Class(spec.Class); !domains && !g.fits(spec.Under(class)) {
 		return fmt.Errorf("%w: class %q gives its sockets another owner or mode: remove the guest and add it with that class", control.ErrInvalid, spec.Class)
 	}
 	old := g.spec
@@ -122,8 +111,13 @@ func (d *Daemon) SetGuest(name string, patch control.GuestPatch) error {
 		g.spec = old
 		return err
 	}
+	message := "guest's class or limits changed"
+	if domains {
+		g.live.set(patch, g)
+		message += ": they hold until its domain of libvirt's ends, whose policy can only lower them"
+	}
 	d.limit(g)
-	d.event(slog.LevelInfo, "guest_changed", name, "guest's class or limits changed")
+	d.event(slog.LevelInfo, "guest_changed", name, message)
 	return nil
 }
 

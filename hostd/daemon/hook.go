@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"headgate/hostd/config"
 	"headgate/hostd/control"
+	"headgate/kvm/libvirt"
 )
 
 // Hook takes in what libvirt's hook tells of a domain, whose start waits for the
@@ -21,23 +23,27 @@ func (d *Daemon) Hook(call control.HookCall) error {
 		d.follow.calls++
 		d.follow.lastCall = now
 	}
-	w := word{Domain: call.Domain, at: toldAt(call.At, now)}
+	at := d.clock.told(call.At, now)
+	w := word{Domain: call.Domain, at: at, by: at}
 	switch call.Op {
 	case "stopped", "release":
-		d.over(call.Domain.UUID, call.Domain.ID, w.at, now)
+		d.over(call.Domain.UUID, call.Domain.ID, at, now)
 		return nil
 	case "prepare":
 		w.begins = true
 	case "restore":
-		w.begins, w.fresh = true, "it is restored from a saved state"
+		w.begins, w.tried, w.fresh = true, true, "it is restored from a saved state"
 	case "migrate":
-		w.begins, w.fresh = true, "it has migrated to this host"
+		w.begins, w.tried, w.fresh = true, true, "it has migrated to this host"
 	case control.OpAttach:
-		w.promised = true
+		w.promised, w.at, w.by = true, now, now // who asks waits for it now
 	}
+	_, knew := d.domains[w.UUID]
 	err := d.heard(w, now)
-	if w.begins || w.promised {
-		d.looks.later(w.UUID, now.Add(lookAfter)) // what began may fail, and nobody may say so
+	// What began may fail, and nobody may say so. What was not known may be gone
+	// again, and known no more for that.
+	if _, knows := d.domains[w.UUID]; w.begins || w.promised || knows && !knew {
+		d.looks.later(w.UUID, now.Add(lookAfter))
 	}
 	if err == nil && w.promised {
 		err = d.awaits(call)
@@ -61,15 +67,40 @@ func (d *Daemon) awaits(call control.HookCall) error {
 	return nil
 }
 
-// lateness is how late a call may come to be listened to as what it was, not as
-// what is now. The hook gives up much earlier; hostd may have been stopped meanwhile.
-const lateness = time.Minute
+// believed is how far back a call may have been made. hostd may have been stopped
+// meanwhile; one that is longer ago was told by another clock (time_namespaces(7)).
+const believed = time.Hour
 
-// toldAt is when a call was made, on hostd's own clock: the other's may be set
-// between the two, so that no more than the time that has passed is believed.
-func toldAt(at, now time.Time) time.Time {
-	if at.IsZero() {
+// clock is a moment, by hostd's own time and by that of the calls. All calls are
+// placed by it, so that they keep their order.
+type clock struct {
+	at   time.Time
+	call int64 // nanoseconds
+}
+
+// readClock reads both clocks within as short a while as it can.
+func readClock() (c clock) {
+	shortest := int64(math.MaxInt64)
+	for range 8 {
+		before, at := libvirt.Clock(), time.Now()
+		if took := libvirt.Clock() - before; took < shortest {
+			c, shortest = clock{at, before + took/2}, took
+		}
+	}
+	return c
+}
+
+// told is when a call was made.
+func (c clock) told(call int64, now time.Time) time.Time {
+	if call <= 0 {
 		return now
 	}
-	return now.Add(-min(max(now.Sub(at), 0), lateness))
+	at := c.at.Add(time.Duration(call - c.call))
+	if at.After(now) {
+		return now
+	}
+	if now.Sub(at) > believed {
+		return now.Add(-believed)
+	}
+	return at
 }

@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"log/slog"
+	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +25,7 @@ func TestFreshGuestsGoFirstAgain(t *testing.T) {
 	}
 	s := sink{h.Daemon}
 	s.Up(web, false, time.Now())
-	s.All([]libvirt.Domain{web}, time.Now())
+	s.All([]libvirt.Domain{web}, nil, time.Now())
 	h.hook("reconnect", web)
 	if !h.guest("web1").Seeded {
 		t.Error("it counts as unseeded once more")
@@ -74,10 +76,10 @@ func TestFreshGuestsGoFirstAgain(t *testing.T) {
 func TestCallsThatComeLateUndoNothing(t *testing.T) {
 	h := host(t, "")
 	web := h.machine("web1", 1, 7)
-	now := time.Now()
+	now, clock := time.Now(), libvirt.Clock()
 	tell := func(op string, m libvirt.Domain, ago time.Duration) {
 		t.Helper()
-		if err := h.Hook(control.HookCall{Op: op, Domain: m, At: now.Add(-ago).Round(0)}); err != nil {
+		if err := h.Hook(control.HookCall{Op: op, Domain: m, At: clock - int64(ago)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -89,11 +91,11 @@ func TestCallsThatComeLateUndoNothing(t *testing.T) {
 	tell("prepare", old, 6*time.Second)
 	tell("restore", old, 6*time.Second)
 	sink{h.Daemon}.Down(web.UUID, "web1", now.Add(-time.Second))
-	sink{h.Daemon}.All(nil, now.Add(-time.Second))
+	sink{h.Daemon}.All(nil, nil, now.Add(-time.Second))
 	if g := h.guest("web1"); !g.Seeded || g.Domain.ID != 7 {
 		t.Errorf("%+v %+v", g, g.Domain)
 	}
-	tell("release", web, -time.Hour) // a clock that was set back meanwhile
+	tell("release", web, -time.Hour) // another clock
 	if h.has("web1") {
 		t.Error("it is there still")
 	}
@@ -108,18 +110,165 @@ func TestCallsThatComeLateUndoNothing(t *testing.T) {
 	}
 }
 
-func TestToldAt(t *testing.T) {
-	now := time.Now()
-	for _, c := range []struct{ at, want time.Time }{
-		{time.Time{}, now},
-		{now.Add(time.Hour), now},
-		{now.Add(-time.Second), now.Add(-time.Second)},
-		{now.Add(-time.Hour), now.Add(-lateness)},
+func TestTheClockOfCalls(t *testing.T) {
+	before := time.Now()
+	c := readClock()
+	if took := time.Since(before); c.at.Before(before) || c.told(libvirt.Clock(), c.at.Add(time.Hour)).Sub(c.at) > took+time.Second {
+		t.Errorf("the clocks are %v apart", c.told(libvirt.Clock(), c.at.Add(time.Hour)).Sub(c.at))
+	}
+	now := c.at.Add(2 * time.Hour)
+	for _, tc := range []struct {
+		call int64
+		want time.Time
+	}{
+		{0, now},
+		{math.MinInt64, now},
+		{math.MaxInt64, now},
+		{c.call, now.Add(-believed)},
+		{1, now.Add(-believed)},
+		{c.call + int64(119*time.Minute), now.Add(-time.Minute)},
+		{c.call + int64(119*time.Minute) + 1, now.Add(-time.Minute + 1)},
 	} {
-		if got := toldAt(c.at, now); !got.Equal(c.want) {
-			t.Errorf("told at %v: %v, want %v", c.at, got, c.want)
+		if got := c.told(tc.call, now); !got.Equal(tc.want) {
+			t.Errorf("told at %v: %v, want %v", tc.call, got, tc.want)
 		}
 	}
+}
+
+// However long hostd was stopped: what was told first is what was so first.
+func TestLateCallsKeepTheirOrder(t *testing.T) {
+	h := host(t, "")
+	h.mu.Lock()
+	h.clock.call -= int64(10 * time.Minute) // as if the calls had been made that much earlier
+	h.clock.at = h.clock.at.Add(-20 * time.Minute)
+	h.mu.Unlock()
+	web, begun := h.machine("web1", 1, 7), libvirt.Clock()
+	for _, call := range []control.HookCall{
+		{Op: "release", Domain: web, At: begun + 3e6},
+		{Op: "started", Domain: web, At: begun + 2e6},
+		{Op: "prepare", Domain: web, At: begun + 1e6},
+	} {
+		if err := h.Hook(call); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if h.has("web1") {
+		t.Error("calls of before its end have brought it back")
+	}
+	// Another's end has what is known of ends looked through.
+	h.mu.Lock()
+	h.ends.swept = time.Time{}
+	h.mu.Unlock()
+	h.halt(h.machine("db1", 2, 8))
+	if err := h.Hook(control.HookCall{Op: "prepare", Domain: web, At: begun}); err != nil || h.has("web1") {
+		t.Errorf("a call of before its end has brought it back, %v", err)
+	}
+}
+
+// Whether what a hook has brought is there, libvirt is asked later.
+func TestHooksAreLookedAfter(t *testing.T) {
+	h := host(t, "")
+	web, bare := h.machine("web1", 1, 7), h.machine("web1", 1, 7)
+	bare.RNGs = nil
+	h.boot(web)
+	late := libvirt.Clock()
+	sink{h.Daemon}.Up(bare, false, time.Now()) // its device was detached
+	if h.has("web1") {
+		t.Fatal("it is there still")
+	}
+	h.due()
+	if err := h.Hook(control.HookCall{Op: "started", Domain: web, At: late}); err != nil {
+		t.Fatal(err)
+	}
+	if due := h.due(); !slices.Equal(due, []string{web.UUID}) {
+		t.Errorf("to be looked at: %v", due)
+	}
+	h.hook("started", web)
+	if due := h.due(); len(due) > 0 {
+		t.Errorf("known already, and to be looked at: %v", due)
+	}
+}
+
+// What an attach waits for is there, however old its stamp.
+func TestAnAttachIsOfNow(t *testing.T) {
+	h := host(t, "")
+	web, bare := h.machine("web1", 1, 7), h.machine("web1", 1, 7)
+	bare.RNGs = nil
+	bare = h.withPort(bare)
+	stamp := libvirt.Clock()
+	sink{h.Daemon}.Up(bare, false, time.Now())
+	if err := h.Hook(control.HookCall{Op: control.OpAttach, Domain: h.withPort(web), At: stamp}); err != nil {
+		t.Fatal(err)
+	}
+	if p := h.guest("web1").Pipes; len(p) != 2 || p[1].Path != h.socket("web1") {
+		t.Errorf("%+v", p)
+	}
+}
+
+// libvirt calls the hook of a restore before it looks whether that can be.
+func TestARestoreThatIsRefusedChangesNothing(t *testing.T) {
+	h := host(t, "")
+	web, twin := h.machine("web1", 1, 7), h.machine("web1", 2, 0)
+	h.boot(web)
+	conn := h.plug(h.socket("web1"))
+	h.due()
+	saved := unlabelled(web)
+	saved.ID, saved.RNGs = 0, nil
+	for _, op := range []string{"restore", "migrate"} {
+		h.hook(op, saved)
+		h.hook(op, unlabelled(twin))
+		h.served(conn)
+	}
+	if g := h.guest("web1"); g.Domain.UUID != web.UUID || g.Domain.ID != 7 || !g.Seeded || len(h.domains) != 1 {
+		t.Errorf("%+v %+v", g, g.Domain)
+	}
+	if due := h.due(); !slices.Equal(due, []string{web.UUID, twin.UUID}) {
+		t.Errorf("to be looked at: %v", due)
+	}
+	twin.ID = 8
+	h.hook("prepare", twin) // that proves that the other has ended
+	h.gone(conn)
+	if due := h.due(); !slices.Equal(due, []string{web.UUID, twin.UUID}) {
+		t.Errorf("to be looked at: %v", due)
+	}
+	sink{h.Daemon}.Up(web, false, time.Now().Add(-time.Minute)) // an answer that was overtaken
+	if due := h.due(); len(h.domains) != 1 || !slices.Equal(due, []string{web.UUID, twin.UUID}) {
+		t.Errorf("to be looked at: %v", due)
+	}
+}
+
+// An answer may be from any time since it was asked for; ids tell what was before it.
+func TestCallsOfWhileLibvirtWasAsked(t *testing.T) {
+	h := host(t, "")
+	asked := time.Now()
+	early := libvirt.Clock()
+	web, twin := h.machine("web1", 1, 7), h.machine("web1", 2, 6)
+	sink{h.Daemon}.Up(web, false, asked)
+	h.pid("web1")
+	conn := h.plug(h.socket("web1"))
+	before := web
+	before.ID = 5
+	for _, m := range []libvirt.Domain{twin, before} {
+		for _, op := range []string{"restore", "prepare", "started", "release"} {
+			if err := h.Hook(control.HookCall{Op: op, Domain: m, At: early}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	h.served(conn)
+	if g := h.guest("web1"); g.Domain.ID != 7 || !g.Seeded {
+		t.Errorf("%+v", g.Domain)
+	}
+	twin.ID = 1 // libvirt has begun anew
+	h.hook("prepare", twin)
+	h.gone(conn)
+}
+
+// due are the domains to be looked at later.
+func (h hosting) due() []string {
+	due, _, _ := h.looks.take(time.Now().Add(2 * lookAfter))
+	slices.Sort(due)
+	return due
 }
 
 func TestEndsAreForgotten(t *testing.T) {
@@ -128,17 +277,18 @@ func TestEndsAreForgotten(t *testing.T) {
 	for i := range 2 * maxEnds {
 		e.note(uuidOf(i), start, start)
 	}
-	if len(e.at) != maxEnds || !e.after(uuidOf(0), start.Add(-1)) || e.after(uuidOf(0), start) || e.after(uuidOf(maxEnds), start.Add(-1)) {
-		t.Errorf("%d are remembered", len(e.at))
+	if len(e.of) != maxEnds || !e.after(uuidOf(0), start.Add(-1)) || e.after(uuidOf(0), start) || e.after(uuidOf(maxEnds), start.Add(-1)) {
+		t.Errorf("%d are remembered", len(e.of))
 	}
 	e.note(uuidOf(0), start.Add(-time.Second), start)
 	if !e.after(uuidOf(0), start.Add(-1)) {
 		t.Error("an earlier end has replaced a later one")
 	}
 	later := start.Add(2 * lateness)
-	e.note(uuidOf(1), later, later)
-	if len(e.at) != 1 {
-		t.Errorf("%d are remembered a while later", len(e.at))
+	e.note(uuidOf(1), start, later)
+	e.note(uuidOf(2), later, later.Add(1))
+	if len(e.of) != 2 {
+		t.Errorf("%d are remembered a while later", len(e.of))
 	}
 }
 

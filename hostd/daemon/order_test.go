@@ -27,6 +27,8 @@ type libvirtd struct {
 	calls    []control.HookCall // of the hook, under way
 	hints    map[int]bool       // machines that an event told of, by number
 	asked    []*question        // by the follower, under way
+	refused  bool               // a restore was, ever
+	due      map[int]bool       // machines that hostd wants to look at later, by number
 }
 
 // simulated is a domain, and its QEMU while it runs.
@@ -55,7 +57,7 @@ type question struct {
 func TestOrderDoesNotMatter(t *testing.T) {
 	h := host(t, "")
 	rapid.Check(t, func(rt *rapid.T) {
-		v := &libvirtd{hosting: h, t: rt, hints: map[int]bool{}}
+		v := &libvirtd{hosting: h, t: rt, hints: map[int]bool{}, due: map[int]bool{}}
 		for n, name := range []string{"web1", "web1", "db1"} { // two of one name, which libvirt lets run by turns
 			m := h.machine(name, n+1, 0)
 			v.machines = append(v.machines, &simulated{Domain: m, n: n})
@@ -64,6 +66,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"start":   v.start,
 			"stop":    v.stop,
+			"refuse":  v.refuse,
 			"deliver": v.deliver,
 			"lose":    v.lose,
 			"ask":     v.ask,
@@ -98,7 +101,7 @@ func (v *libvirtd) any(t *rapid.T, which func(*simulated) bool) *simulated {
 }
 
 func (v *libvirtd) call(op string, d libvirt.Domain) {
-	v.calls = append(v.calls, control.HookCall{Op: op, Domain: d, At: time.Now()})
+	v.calls = append(v.calls, control.HookCall{Op: op, Domain: d, At: libvirt.Clock()})
 }
 
 func (v *libvirtd) start(t *rapid.T) {
@@ -117,6 +120,32 @@ func (v *libvirtd) start(t *rapid.T) {
 	}
 	v.pid(m.Name)
 	v.hints[m.n] = true
+}
+
+// refuse is a restore of a machine that runs, or whose namesake does: libvirt says
+// no after its hook was called.
+func (v *libvirtd) refuse(t *rapid.T) {
+	m := v.any(t, func(m *simulated) bool {
+		return slices.ContainsFunc(v.machines, func(o *simulated) bool { return o.running && o.Name == m.Name })
+	})
+	saved := m.Domain
+	saved.ID = 0
+	if rapid.Bool().Draw(t, "saved without a device") {
+		saved.RNGs = nil
+	}
+	v.refused = true
+	v.call("restore", saved)
+}
+
+// look notes what hostd wants to look at later.
+func (v *libvirtd) look() {
+	for _, uuid := range v.hosting.due() {
+		for _, m := range v.machines {
+			if m.UUID == uuid && v.refused { // else it is right without
+				v.due[m.n] = true
+			}
+		}
+	}
 }
 
 func (v *libvirtd) stop(t *rapid.T) { v.halt(v.any(t, func(m *simulated) bool { return m.running })) }
@@ -162,6 +191,7 @@ func (v *libvirtd) deliver(t *rapid.T) {
 	if err := v.Hook(c); err != nil {
 		t.Fatalf("%s of %s: %v", c.Op, c.Domain.Name, err)
 	}
+	v.look()
 }
 
 func (v *libvirtd) deliverAll() {
@@ -225,8 +255,9 @@ func (v *libvirtd) answer(t *rapid.T) {
 
 func (v *libvirtd) tell(q *question) {
 	s := sink{v.Daemon}
+	defer v.look()
 	if q.whole {
-		s.All(slices.Collect(maps.Values(q.seen)), q.asOf)
+		s.All(slices.Collect(maps.Values(q.seen)), nil, q.asOf)
 		return
 	}
 	if d, running := q.seen[q.of[0]]; running {
@@ -282,14 +313,9 @@ func (v *libvirtd) settle() {
 		v.check(v.t)
 	}
 	v.asked = nil
-	for n := range v.hints {
-		q := &question{of: []int{n}, asOf: time.Now()}
-		v.show(q)
-		v.tell(q)
-		v.check(v.t)
-	}
-	clear(v.hints)
+	v.askAll(v.hints)
 	v.deliverAll()
+	v.askAll(v.due)
 	v.check(v.t) // who was hung up on connects again
 	var want, got []string
 	for _, m := range v.machines {
@@ -304,6 +330,18 @@ func (v *libvirtd) settle() {
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
 		v.t.Fatalf("guests %q, want those of the domains that run, connected: %q", got, want)
+	}
+}
+
+func (v *libvirtd) askAll(machines map[int]bool) {
+	for len(machines) > 0 { // there may be more meanwhile
+		for n := range machines {
+			delete(machines, n)
+			q := &question{of: []int{n}, asOf: time.Now()}
+			v.show(q)
+			v.tell(q)
+			v.check(v.t)
+		}
 	}
 }
 

@@ -51,6 +51,25 @@ func (g *guest) at(path string) *outlet {
 	return nil
 }
 
+// serves says whether the guest has a pipe at a path where a domain's device of a
+// kind can connect; QEMU's rng-egd is an EGD client, too.
+func (g *guest) serves(kind, path string) bool {
+	o := g.at(path)
+	return o != nil && (o.opt.Kind == kvm.Port) == (kvm.Kind(kind) == kvm.Port)
+}
+
+// give has that process alone be at the pipe's socket from now on, and hangs up on
+// who else is there. Of one who is not known it knows nothing better.
+func (o *outlet) give(owner *kvm.Owner) {
+	if was := o.owner.Load(); owner == nil || was != nil && *was == *owner {
+		return
+	}
+	o.owner.Store(owner)
+	if p := o.pipe.Load(); p != nil {
+		p.Judge()
+	}
+}
+
 // open makes the pipe's socket.
 func (o *outlet) open() error {
 	p, err := kvm.Open(o.opt)

@@ -37,14 +37,12 @@ func (d *Daemon) own(m *domain, entry config.Guest, uid int) error {
 	return err
 }
 
-// govern puts a domain's guest under what its policy comes to. Limits that were set
-// live hold until that changes.
+// govern puts a domain's guest under what its policy comes to, and what was set
+// live.
 func (d *Daemon) govern(g *guest, entry config.Guest) {
 	was := g.class
-	_, known := d.config.Class(g.spec.Class)
-	if !known || g.entry.Class != entry.Class || g.entry.Rate != entry.Rate || g.entry.Weight != entry.Weight {
-		g.spec.Class, g.spec.Rate, g.spec.Burst, g.spec.Weight = entry.Class, entry.Rate, entry.Burst, entry.Weight
-	}
+	limited := g.live.over(d.config, entry)
+	g.spec.Class, g.spec.Rate, g.spec.Burst, g.spec.Weight = limited.Class, limited.Rate, limited.Burst, limited.Weight
 	g.entry = entry
 	if class, _ := d.config.Class(g.spec.Class); g.spec.Under(class) != was {
 		d.limit(g)
@@ -64,7 +62,7 @@ func (d *Daemon) plumb(m *domain, want []config.Pipe, uid int) error {
 		s := o.opt.Socket
 		p := config.Pipe{Kind: string(o.opt.Kind), Path: s.Path}
 		if slices.Contains(want, p) && s.UID == uid && s.Label == m.label && o.pipe.Load() != nil {
-			o.owner.Store(owner)
+			o.give(owner)
 			return false
 		}
 		o.close()

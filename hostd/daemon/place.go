@@ -15,10 +15,11 @@ import (
 // domain is a guest of its own. Where all is as it should be nothing happens. An
 // error says which socket could not be made; that is tried again.
 func (d *Daemon) place(m *domain) error {
+	d.wire(m)
 	pipes := m.expected(time.Now())
-	var problems []problem
+	var problems []control.Problem
 	for _, text := range m.miswired {
-		problems = append(problems, problem{"domain_miswired", text})
+		problems = append(problems, control.Problem{Kind: control.DomainMiswired, Text: text})
 	}
 	var err error
 	uid := d.userOf(m)
@@ -27,20 +28,33 @@ func (d *Daemon) place(m *domain) error {
 	} else {
 		entry, mistakes := d.config.Policy(m.name, m.policy)
 		for _, mistake := range mistakes {
-			problems = append(problems, problem{"domain_policy", mistake.Error()})
+			problems = append(problems, control.Problem{Kind: control.DomainPolicy, Text: mistake.Error()})
 		}
 		entry.Name, entry.Pipes = m.guestName, pipes
 		err = d.own(m, entry, uid)
-		if m.guest != nil && uid < 0 {
-			problems = append(problems, problem{"domain_miswired", "whom its QEMU runs as is not known: give the class socket_owner in hostd's configuration"})
-		}
+	}
+	if m.guest != nil && uid < 0 {
+		problems = append(problems, control.Problem{Kind: control.DomainMiswired, Text: "whom its QEMU runs as is not known, so that it may not get at its socket, and others may: give the class socket_owner in hostd's configuration"})
 	}
 	d.complain(m, problems)
 	return err
 }
 
+// wire finds the pipes that a domain's devices connect to as the guests are now.
+func (d *Daemon) wire(m *domain) {
+	m.pipes, m.miswired = wiring(d.config.Libvirt, m.devices, d.named(m))
+}
+
+// named is the guest, not of libvirt's making, that has the domain's name.
+func (d *Daemon) named(m *domain) *guest {
+	if g := d.guests[m.guestName]; g != nil && g.origin != control.OriginLibvirt {
+		return g
+	}
+	return nil
+}
+
 // standing is the guest, not of libvirt's making, that has a pipe of the domain's
-// or else its name.
+// or else its name. A domain that wants nothing of hostd has none.
 func (d *Daemon) standing(m *domain, pipes []config.Pipe) *guest {
 	for _, p := range pipes {
 		for _, g := range d.guests {
@@ -49,15 +63,16 @@ func (d *Daemon) standing(m *domain, pipes []config.Pipe) *guest {
 			}
 		}
 	}
-	if g := d.guests[m.guestName]; g != nil && g.origin != control.OriginLibvirt {
-		return g
+	if len(pipes) == 0 {
+		return nil
 	}
-	return nil
+	return d.named(m)
 }
 
 // bind lets a guest of somebody else's stand for a domain: at the pipes that are
-// the domain's, only its QEMU may be.
-func (d *Daemon) bind(m *domain, g *guest, pipes []config.Pipe, uid int) (problems []problem) {
+// the domain's, only its QEMU may be, and while it has none, nobody. It stays so
+// when the domain has stopped: another QEMU of the same user would draw its share.
+func (d *Daemon) bind(m *domain, g *guest, pipes []config.Pipe, uid int) (problems []control.Problem) {
 	if m.guest != nil && m.guest != g {
 		d.release(m, "another stands for its domain of libvirt's")
 	}
@@ -66,17 +81,11 @@ func (d *Daemon) bind(m *domain, g *guest, pipes []config.Pipe, uid int) (proble
 		g.domain = m
 	}
 	owner := m.ownerOf(d.config.Libvirt, uid)
-	for _, o := range g.outlets {
-		switch path := o.opt.Socket.Path; {
-		case slices.ContainsFunc(pipes, func(p config.Pipe) bool { return p.Path == path }):
-			o.owner.Store(owner)
-		case o.ownedBy(m, d.config.Libvirt):
-			o.owner.Store(nil)
-		}
-	}
 	for _, p := range pipes {
-		if g.at(p.Path) == nil {
-			problems = append(problems, problem{"domain_miswired", fmt.Sprintf(
+		if o := g.at(p.Path); o != nil {
+			o.give(owner)
+		} else {
+			problems = append(problems, control.Problem{Kind: control.DomainMiswired, Text: fmt.Sprintf(
 				"guest %s, which stands for it, has no pipe %v: add it to that guest, or remove the guest, and the domain is one by itself", g.name, p)})
 		}
 	}
@@ -84,10 +93,10 @@ func (d *Daemon) bind(m *domain, g *guest, pipes []config.Pipe, uid int) (proble
 }
 
 // complain says what is wrong with a domain, each thing once while it is so.
-func (d *Daemon) complain(m *domain, problems []problem) {
+func (d *Daemon) complain(m *domain, problems []control.Problem) {
 	for _, p := range problems {
 		if !slices.Contains(m.problems, p) {
-			d.warn(p.kind, m.guestName, p.text)
+			d.warn(p.Kind, m.guestName, p.Text)
 		}
 	}
 	m.problems = problems
@@ -103,15 +112,21 @@ func (d *Daemon) release(m *domain, why string) {
 		d.drop(g, "guest removed: "+why)
 		d.makeRoom(d.pipes())
 	default:
-		for _, o := range g.outlets {
-			if o.ownedBy(m, d.config.Libvirt) {
-				o.owner.Store(nil)
-			}
-		}
 		if g.domain == m {
-			g.domain = nil
+			g.domain = d.boundTo(g)
 		}
 	}
+}
+
+// boundTo is a domain that a guest stands for, the first by name; nil: it stands
+// for none.
+func (d *Daemon) boundTo(g *guest) (first *domain) {
+	for _, m := range d.domains {
+		if m.guest == g && (first == nil || m.name < first.name) {
+			first = m
+		}
+	}
+	return first
 }
 
 // unbind parts a guest that has ended from its domains.
@@ -154,10 +169,11 @@ func (d *Daemon) placeAll() {
 	}
 }
 
-// placeRest gives the domains a guest that have none, after others came or went.
+// placeRest gives the domains a guest that have none, or none with a pipe of theirs,
+// after others came or went.
 func (d *Daemon) placeRest() {
 	for _, m := range d.domains {
-		if m.guest == nil {
+		if !m.served() {
 			_ = d.place(m) // it is in the event log
 		}
 	}

@@ -49,9 +49,3 @@ func (m *domain) ownerOf(l config.Libvirt, uid int) *kvm.Owner {
 	}
 	return &kvm.Owner{UID: uint32(uid), PIDFile: l.PIDFile(m.name)}
 }
-
-// ownedBy says whether a pipe is for the domain's QEMU alone.
-func (o *outlet) ownedBy(m *domain, l config.Libvirt) bool {
-	owner := o.owner.Load()
-	return owner != nil && owner.PIDFile == l.PIDFile(m.name)
-}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+
+	"headgate/hostd/config"
 )
 
 // Bits of a mode, as for others.
@@ -12,6 +14,10 @@ const (
 	canSearch = 0o1
 	canWrite  = 0o2
 )
+
+// restartHostd does not leave devices alone that were plugged in: libvirt 9.0 gives
+// those no reconnect.
+const restartHostd = "systemctl restart hostd    # cuts off what was plugged in, in libvirt 9.0: then look again"
 
 // may tells whether the mode gives u that right (path_resolution(7)).
 func (s Step) may(u User, bit fs.FileMode) bool {
@@ -36,11 +42,11 @@ func (w Way) obstacle(u User) (what, remedy string) {
 		}
 		if s.Mode.IsDir() && !s.may(u, canSearch) {
 			return fmt.Sprintf("%s may not pass through %s (%v, owner %d:%d)", u, s.Path, s.Mode, s.UID, s.GID),
-				"chmod o+x " + word(s.Path)
+				"chmod o+x " + config.ShellWord(s.Path)
 		}
 	}
 	if errors.Is(w.Err, fs.ErrNotExist) {
-		return "nothing is there", "systemctl restart hostd"
+		return "nothing is there", restartHostd
 	}
 	if w.Err != nil || len(w.Steps) == 0 {
 		return fmt.Sprintf("it cannot be seen: %v", w.Err), "sudo hostd libvirt doctor"
@@ -48,10 +54,10 @@ func (w Way) obstacle(u User) (what, remedy string) {
 	end := w.Steps[len(w.Steps)-1]
 	switch {
 	case end.Mode.Type() != fs.ModeSocket:
-		return "it is no socket", "rm " + word(end.Path) + " && systemctl restart hostd"
+		return "it is no socket", "rm " + config.ShellWord(end.Path) + " && " + restartHostd
 	case !end.may(u, canWrite):
 		return fmt.Sprintf("%s may not connect to it (%v, owner %d:%d)", u, end.Mode, end.UID, end.GID),
-			fmt.Sprintf("chown %d %s", u.UID, word(end.Path))
+			fmt.Sprintf("chown %d %s", u.UID, config.ShellWord(end.Path))
 	}
 	return "", ""
 }

@@ -2,5 +2,6 @@
 //
 // The promise: what it finds it found by looking alone, it connects to no guest's
 // socket and changes nothing; every judgement is a pure function of the facts that
-// one Gather took; and every note and fault names the command that mends it.
+// one Gather took; and every note and fault says what mends it: a command, or where
+// none does it, what to write and where.
 package doctor

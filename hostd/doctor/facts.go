@@ -50,7 +50,8 @@ type Hook struct {
 // AppArmor is the part of its policy that has a say here, "" where a file is not
 // there.
 type AppArmor struct {
-	Enabled bool
+	Enabled bool     // the kernel has it
+	Driver  bool     // libvirt is set up to confine domains with it
 	Guests  []Policy // the files that every domain's profile includes
 	Daemon  []Policy // the profile of libvirt's daemon with what it includes
 }
@@ -67,10 +68,12 @@ type Denial struct {
 // Domain is one of libvirt's.
 type Domain struct {
 	libvirt.Domain
-	Active bool
-	Err    error // why its XML could not be had; then only Name and UUID are known
-	QEMU   User
-	Ways   map[string]Way // to each of the sockets that it names
+	Active   bool
+	Err      error           // why its XML could not be had; then only Name and UUID are known
+	Next     *libvirt.Domain // as it is from its next start on, of one that runs; nil: not known, or it has none
+	Confined bool            // it runs, and AppArmor confines it
+	QEMU     User
+	Ways     map[string]Way // to each of the sockets that it names
 }
 
 // User is who a QEMU runs as.

@@ -1,9 +1,6 @@
 package doctor
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // Level says how bad a finding is.
 type Level string
@@ -21,7 +18,7 @@ type Finding struct {
 	About  string `json:"about"`            // hook, hostd, libvirt, apparmor, selinux or domain
 	Domain string `json:"domain,omitempty"` // the name of the domain that it is about
 	Text   string `json:"text"`
-	Remedy string `json:"remedy,omitempty"` // the command that mends it
+	Remedy string `json:"remedy,omitempty"` // what mends it: a command, or what to write and where
 }
 
 func good(about, format string, args ...any) Finding {
@@ -61,15 +58,4 @@ func Count(found []Finding, l Level) (n int) {
 		}
 	}
 	return n
-}
-
-// word writes s so that a shell takes it for one word.
-func word(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-+@:/,=", r)
-	}
-	if s != "" && !strings.HasPrefix(s, "-") && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -86,32 +86,6 @@ func (h Host) libvirt() Libvirt {
 	return l
 }
 
-func (h Host) appArmor(unit string) AppArmor {
-	a := AppArmor{Enabled: strings.HasPrefix(h.read("/sys/module/apparmor/parameters/enabled"), "Y")}
-	if !a.Enabled {
-		return a
-	}
-	a.Guests = h.policies(policyDir+"/abstractions/libvirt-qemu", policyDir+"/abstractions/libvirt-qemu.d", localGuests)
-	if profile := "usr.sbin." + unit; h.read(policyDir+"/"+profile) != "" {
-		a.Daemon = h.policies(policyDir+"/"+profile, policyDir+"/"+profile+".d", policyDir+"/local/"+profile)
-	}
-	return a
-}
-
-// policies reads those files, and the files of those folders.
-func (h Host) policies(paths ...string) (found []Policy) {
-	for _, path := range paths {
-		below, _ := filepath.Glob(filepath.Join(h.path(path), "*"))
-		for _, full := range append([]string{h.path(path)}, below...) {
-			path := strings.TrimPrefix(full, h.Root)
-			if text := h.read(path); text != "" {
-				found = append(found, Policy{Path: path, Text: text})
-			}
-		}
-	}
-	return found
-}
-
 func (h Host) seLinux() string {
 	switch h.read("/sys/fs/selinux/enforce") {
 	case "1":

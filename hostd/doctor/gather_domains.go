@@ -36,11 +36,28 @@ func (h Host) domains(ctx context.Context) ([]Domain, error) {
 		if d.Active && d.Err == nil {
 			d.QEMU = users.of(d.UID)
 			d.Ways = h.ways(d.Domain)
+			d.Confined = confined(xml)
+			if info.Persistent {
+				d.Next = h.next(ctx, info.UUID)
+			}
 		}
 		all = append(all, d)
 	}
 	slices.SortFunc(all, func(a, b Domain) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
+}
+
+// next gives a domain as it is from its next start on, if that can be had.
+func (h Host) next(ctx context.Context, uuid string) *libvirt.Domain {
+	xml, err := h.Libvirt.XML(ctx, uuid, true)
+	if err != nil {
+		return nil // it may have gone, or been undefined, meanwhile
+	}
+	d, err := libvirt.ParseDomain(xml)
+	if err != nil {
+		return nil
+	}
+	return &d
 }
 
 // ways looks at the path to each socket that the domain names.

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"headgate/hostd/config"
 )
 
 func daemon(f Facts) []Finding {
@@ -26,7 +28,7 @@ func following(f Facts) []Finding {
 		if file == "" {
 			file = "its configuration"
 		}
-		return []Finding{note("hostd", "set follow = true under [libvirt] in "+file+", then: systemctl restart hostd",
+		return []Finding{note("hostd", "set follow = true under [libvirt] in "+file+", then: systemctl reload hostd",
 			"it does not follow libvirt: a domain that is restored in place, or changed while the hook is away, is not seen")}
 	case !l.Connected:
 		why := l.Error
@@ -66,7 +68,7 @@ func version(f Facts) []Finding {
 		return []Finding{note("libvirt", "virsh version", "its version %q cannot be read", text)}
 	case n < hooksInFolders:
 		old := filepath.Join(filepath.Dir(filepath.Dir(f.Hook.Path)), "qemu")
-		return []Finding{fault("libvirt", "call "+word(f.Hook.Path)+` "$@" from `+old+", which this version runs",
+		return []Finding{fault("libvirt", "call "+config.ShellWord(f.Hook.Path)+` "$@" from `+old+", which this version runs",
 			"version %s does not run the scripts in %s; 6.5 and later do", text, filepath.Dir(f.Hook.Path))}
 	case n < revertAnew:
 		return []Finding{note("libvirt", "upgrade libvirt to 7.10 or later, or restart a guest after snapshot-revert",
@@ -99,13 +101,13 @@ func hook(f Facts) []Finding {
 	h, status := f.Hook, f.Hostd.Status.Libvirt
 	install := "hostd libvirt install-hook"
 	if folder := filepath.Dir(filepath.Dir(h.Path)); folder != "/etc/libvirt/hooks" {
-		install += " --hooks " + word(folder)
+		install += " --hooks " + config.ShellWord(folder)
 	}
 	switch {
 	case h.Mode == 0:
 		return []Finding{fault("hook", install, "%s is not there: a domain's socket is made only when its QEMU already runs", h.Path)}
 	case !h.Mode.IsRegular() || h.Mode&0o111 == 0:
-		return []Finding{fault("hook", "chmod 0755 "+word(h.Path), "%s cannot be run (%v)", h.Path, h.Mode)}
+		return []Finding{fault("hook", "chmod 0755 "+config.ShellWord(h.Path), "%s cannot be run (%v)", h.Path, h.Mode)}
 	case h.Program == "":
 		return []Finding{fault("hook", install, "%s does not call hostd", h.Path)}
 	case h.ProgramErr != nil:

@@ -3,13 +3,15 @@ package doctor
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"time"
 )
 
 // appArmorGuests: virt-aa-helper writes no rule for the socket of an rng device,
 // so that the rule has to be in what all domains' profiles include.
 func appArmorGuests(f Facts) []Finding {
-	if !f.AppArmor.Enabled {
+	if !f.confines() {
 		return nil
 	}
 	if allows(f.AppArmor.Guests, filepath.Join(f.guests(), "guest.sock"), "rw") {
@@ -17,6 +19,25 @@ func appArmorGuests(f Facts) []Finding {
 	}
 	return []Finding{fault("apparmor", fmt.Sprintf(`echo '"%s/*" rw,' >> %s    # for domains that start from now on; then for each that runs: apparmor_parser -r /etc/apparmor.d/libvirt/libvirt-UUID`,
 		f.guests(), localGuests), "no domain may connect below %s", f.guests())}
+}
+
+// confines tells whether libvirt has AppArmor confine its domains: those that run
+// show it, and where none runs it is as libvirt is set up. The kernel's having it is
+// not enough (security_driver in qemu.conf, a libvirt without that driver).
+func (f Facts) confines() bool {
+	if !f.AppArmor.Enabled {
+		return false
+	}
+	running := 0
+	for _, d := range f.Domains {
+		switch {
+		case d.Confined:
+			return true
+		case d.Active && d.Err == nil:
+			running++
+		}
+	}
+	return running == 0 && f.AppArmor.Driver
 }
 
 // appArmorHook: Debian lets libvirtd run what is in /usr/sbin, and make install
@@ -34,10 +55,13 @@ func appArmorHook(f Facts) []Finding {
 		"%s may not run %s, so the hook fails", profile, f.Hook.Program)}
 }
 
+// seLinuxRule says what is most likely to be missing in SELinux's policy.
+const seLinuxRule = "where it denies, its policy wants: allow svirt_t unconfined_service_t:unix_stream_socket connectto;"
+
 func seLinux(f Facts) []Finding {
 	switch f.SELinux {
 	case "enforcing":
-		return []Finding{note("selinux", "ausearch -m avc -ts recent | grep headgate    # and examples/libvirt/selinux.md",
+		return []Finding{note("selinux", "ausearch -m avc -ts recent | grep headgate    # "+seLinuxRule,
 			"it is enforcing: hostd labels the sockets of domains whose XML has a label; whether the policy lets QEMU connect to hostd, only its log tells")}
 	case "permissive":
 		return []Finding{good("selinux", "it is permissive, and denies nothing")}
@@ -57,6 +81,20 @@ func denials(f Facts) []Finding {
 			last = d
 		}
 	}
-	return []Finding{note("denials", "apparmor_parser -r /etc/apparmor.d/libvirt/libvirt-UUID, or the rule for SELinux in examples/libvirt/selinux.md, if it goes on",
+	return []Finding{note("denials", last.remedy(f.unit()),
 		"the kernel has denied, last %s, of %d lines in its log: %s", last.Time.Format(time.DateTime), len(f.Denials), last.Text)}
+}
+
+// profile is how AppArmor's denial names that of a domain.
+var profile = regexp.MustCompile(`profile="(libvirt-[0-9a-f-]{36})"`)
+
+// remedy loads the rules anew by which it was denied, or says what to add to them.
+func (d Denial) remedy(unit string) string {
+	switch name := profile.FindStringSubmatch(d.Text); {
+	case strings.Contains(d.Text, "avc:"):
+		return "ausearch -m avc -ts recent --raw | grep headgate | audit2allow    # " + seLinuxRule
+	case name != nil:
+		return "apparmor_parser -r " + policyDir + "/libvirt/" + name[1] + "    # if it goes on"
+	}
+	return "apparmor_parser -r " + policyDir + "/usr.sbin." + unit + "    # if it goes on"
 }

@@ -69,6 +69,7 @@ var (
 
 	libvirtConnected = desc("libvirt_connected", "1 if libvirt's domains are followed; not there if they are not to be.")
 	libvirtDomains   = desc("libvirt_domains", "Domains of libvirt's that are fed, or are to be.")
+	libvirtProblems  = desc("libvirt_domain_problems", "What domains of libvirt's that are no guests, and get nothing, have wrong: hostd libvirt doctor names it.")
 	libvirtHookCalls = desc("libvirt_hook_calls_total", "Calls of libvirt's hook, and of attach before a live attach.")
 )
 
@@ -92,6 +93,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		gauge(libvirtConnected, truth(s.Libvirt.Connected))
 	}
 	gauge(libvirtDomains, float64(s.Libvirt.Domains))
+	gauge(libvirtProblems, float64(s.Libvirt.ProblemCount))
 	counter(libvirtHookCalls, float64(s.Libvirt.HookCalls))
 	for _, src := range s.Sources {
 		gauge(sourceUp, truth(src.State == backends.Up), src.Name)

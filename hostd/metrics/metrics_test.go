@@ -26,9 +26,9 @@ var snapshot = control.Status{
 			ThrottledRate: 1.5, ThrottledSupply: 0.25,
 			Pipes: []control.PipeStatus{{Connected: true, Refused: 1}, {Refused: 2, Errors: 3, Dropped: 4}},
 		},
-		{Name: "web2", Quality: "full", Domain: &control.DomainStatus{Problems: []string{"a rate", "a device"}}},
+		{Name: "web2", Quality: "full", Domain: &control.DomainStatus{Problems: []control.Problem{{Kind: control.DomainPolicy, Text: "a rate"}, {Kind: control.DomainMiswired, Text: "a device"}}}},
 	},
-	Libvirt: control.LibvirtStatus{Follow: true, Connected: true, Domains: 1, HookCalls: 9},
+	Libvirt: control.LibvirtStatus{Follow: true, Connected: true, Domains: 1, HookCalls: 9, ProblemCount: 3},
 }
 
 // The whole exposition, so that a name that tools rely on cannot change unseen.

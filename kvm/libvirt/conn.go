@@ -185,6 +185,15 @@ func (c *Conn) Version() (string, error) {
 	}
 }
 
+// alive asks for something that no domain can hold up. A refusal is an answer, too.
+func (c *Conn) alive(ctx context.Context) error {
+	_, err := call(ctx, c, c.rpc.ConnectGetLibVersion)
+	if errors.As(err, new(errRefused)) {
+		return nil
+	}
+	return err
+}
+
 // subscribe has take called for each event of a kind, one after another, until the
 // connection is over.
 func (c *Conn) subscribe(ctx context.Context, kind rpc.DomainEventID, take func(event any)) error {

@@ -72,8 +72,8 @@ func (p Policy) attributes() (string, error) {
 		if a.value == "" {
 			continue
 		}
-		if len(a.value) > maxValue {
-			return "", fmt.Errorf("policy: %s has %d bytes, at most %d are possible", a.name, len(a.value), maxValue)
+		if len(a.value) > MaxValue {
+			return "", fmt.Errorf("policy: %s has %d bytes, at most %d are possible", a.name, len(a.value), MaxValue)
 		}
 		text, err := escape(a.value)
 		if err != nil {

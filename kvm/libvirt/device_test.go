@@ -48,7 +48,7 @@ func TestPolicyAsItIsWritten(t *testing.T) {
 	if err != nil || got != want {
 		t.Errorf("%s %v", got, err)
 	}
-	for _, bad := range []string{"\x00", "\xff", "\ufffe", strings.Repeat("a", maxValue+1)} {
+	for _, bad := range []string{"\x00", "\xff", "\ufffe", strings.Repeat("a", MaxValue+1)} {
 		if got, err := PolicyXML(Policy{Weight: bad}); err == nil {
 			t.Errorf("%q: %s", bad, got)
 		}

@@ -73,3 +73,26 @@ func (d Domain) Port(path string) (Channel, bool) {
 	}
 	return Channel{}, false
 }
+
+// Flaw says why a device that is at its unix socket is not served well there;
+// empty: it is.
+func (r RNG) Flaw() string { return flaw(r.Mode, r.Reconnect) }
+
+// Flaw says why guestd's port that is at its unix socket is not served well there;
+// empty: it is.
+func (c Channel) Flaw() string {
+	if f := flaw(c.Mode, c.Reconnect); f != "" || !c.Relabels {
+		return f
+	}
+	return "has no <seclabel model='dac' relabel='no'/>, and does not let the domain start while hostd is away"
+}
+
+func flaw(mode string, reconnect int) string {
+	switch {
+	case mode != "connect":
+		return "waits there itself, where hostd does"
+	case reconnect == 0:
+		return "does not reconnect, and gets nothing once hostd was restarted"
+	}
+	return ""
+}

@@ -1,11 +1,14 @@
 package libvirt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
 	"sync"
 	"time"
+
+	rpc "github.com/digitalocean/go-libvirt"
 )
 
 // Sink is told of libvirt's domains, by one goroutine. AsOf is a moment before
@@ -17,8 +20,12 @@ type Sink interface {
 	// Down tells that it is not, whether or not there is such a domain. The name is
 	// empty where it is not known.
 	Down(uuid, name string, asOf time.Time)
-	// All tells of all that are active, after every connect.
-	All(active []Domain, asOf time.Time)
+	// All tells of all that are active, after every connect. Unknown are the UUIDs of
+	// those that are, and of which libvirt does not say more yet.
+	All(active []Domain, unknown []string, asOf time.Time)
+	// Held tells once that libvirt has not answered about a domain for long, as while
+	// a hook of it hangs. What becomes of it is told when libvirt does.
+	Held(uuid, name string)
 	// Connected comes right before the first All of a connection.
 	Connected(socket, version string)
 	// Lost tells once why there is no connection, and again when the reason has changed.
@@ -35,6 +42,7 @@ type Follower struct {
 	hints *hints
 
 	patience time.Duration // for one request; 0: patience
+	again    time.Duration // before one that could not be read is looked at again; 0: minAgain
 	told     string        // the reason that the sink has; "": it is connected
 	reason   string        // the last one that there was
 }
@@ -48,6 +56,12 @@ const (
 	minPause = 50 * time.Millisecond
 	maxPause = 500 * time.Millisecond
 	absence  = 2 * time.Second
+
+	// Waits before a domain is looked at again that could not be read. Each time it
+	// takes twice as long.
+	minAgain = time.Second
+	maxAgain = time.Minute
+	maxTries = 16
 )
 
 func (f *Follower) init() {
@@ -116,7 +130,11 @@ func (f *Follower) session(ctx context.Context, sockets []string) (connected boo
 		return false, err
 	}
 	defer conn.Close()
-	l := &looker{conn: conn, hints: f.hints, sink: f.Sink, patience: f.requestPatience(), seen: make(chan sight, lookers)}
+	l := &looker{
+		conn: conn, hints: f.hints, sink: f.Sink, patience: f.requestPatience(), again: cmp.Or(f.again, minAgain),
+		busy: map[rpc.UUID]asking{}, seen: make(chan sight, lookers),
+	}
+	defer l.close()
 	f.hints.forget()
 	for _, kind := range kinds {
 		if err := l.within(ctx, func(ctx context.Context) error { return conn.subscribe(ctx, kind, f.hints.event) }); err != nil {
@@ -124,22 +142,17 @@ func (f *Follower) session(ctx context.Context, sockets []string) (connected boo
 		}
 	}
 	// What is told from now on waits as a hint and is looked at after the list.
-	active, asOf, err := l.list(ctx)
+	all, err := l.list(ctx)
 	if err != nil {
 		return false, err
 	}
 	f.told = ""
 	f.Sink.Connected(conn.Socket(), conn.version)
-	f.Sink.All(active, asOf)
+	f.Sink.All(all.active, all.unknown, all.asOf)
 	return true, l.run(ctx)
 }
 
-func (f *Follower) requestPatience() time.Duration {
-	if f.patience > 0 {
-		return f.patience
-	}
-	return patience
-}
+func (f *Follower) requestPatience() time.Duration { return cmp.Or(f.patience, patience) }
 
 func (f *Follower) dial(ctx context.Context, sockets []string) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.requestPatience())

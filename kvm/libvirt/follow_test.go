@@ -46,15 +46,20 @@ func (s *told) Down(uuid, name string, asOf time.Time) {
 	s.say("down %s", name)
 }
 
-func (s *told) All(active []Domain, asOf time.Time) {
+func (s *told) All(active []Domain, unknown []string, asOf time.Time) {
 	s.at(asOf)
 	names := []string{}
 	for _, d := range active {
 		names = append(names, d.Name)
 	}
 	sort.Strings(names)
+	if sort.Strings(unknown); len(unknown) > 0 {
+		names = append(names, "and "+strings.Join(unknown, ","))
+	}
 	s.say("all %s", strings.Join(names, ","))
 }
+
+func (s *told) Held(uuid, name string) { s.say("held %s %s", name, uuid) }
 
 func (s *told) Connected(socket, version string) { s.say("connected %s", version) }
 func (s *told) Lost(err error)                   { s.say("lost %v", err) }
@@ -84,11 +89,14 @@ func (s *told) silent() {
 	}
 }
 
+// pauseAgain is short, so that what is tried again is soon.
+const pauseAgain = 10 * time.Millisecond
+
 // follow runs a follower until the test ends, and sees to it that it ends then.
 func follow(t *testing.T, path string, patience time.Duration) (*Follower, *told) {
 	t.Helper()
 	s := &told{t: t, words: make(chan string, 10000)}
-	f := &Follower{Socket: path, Sink: s, patience: patience}
+	f := &Follower{Socket: path, Sink: s, patience: patience, again: pauseAgain}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- f.Run(ctx) }()
@@ -162,26 +170,6 @@ func TestFollow(t *testing.T) {
 	follower.Look(textOf(uuidOf(9)))
 	s.want("down ")
 	s.silent()
-}
-
-// A domain whose XML libvirt does not give, or that cannot be read, is one that has
-// nothing of ours; the others are followed as ever.
-func TestDomainThatCannotBeRead(t *testing.T) {
-	f := startFake(t, "")
-	f.put(1, fakeDomain{name: "odd", id: 4, xml: "<domain id='4'><name>"})
-	f.set(0, 1)
-	_, s := follow(t, f.path, soon)
-	s.want("connected", "all odd,vma")
-	f.lifecycle(1, booted)
-	s.want("up odd 4")
-	f.meanwhile(func(proc uint32, _ rpc.UUID) error {
-		if proc == procXML {
-			return fakeError(rpc.ErrInternalError)
-		}
-		return nil
-	})
-	f.lifecycle(0, booted)
-	s.want("up vma 1")
 }
 
 func TestLibvirtdComesAndGoes(t *testing.T) {

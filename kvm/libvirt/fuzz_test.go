@@ -40,7 +40,7 @@ func FuzzParseDomain(f *testing.F) {
 		if u, err := parseUUID(d.UUID); d.UUID != "" && (err != nil || textOf(u) != d.UUID) {
 			t.Fatalf("UUID %q", d.UUID)
 		}
-		if d.ID < 0 || len(d.RNGs) > maxDevices || len(d.Channels) > maxDevices || len(d.Label) > maxLabel {
+		if d.ID < 0 || len(d.RNGs) > maxDevices || len(d.Channels) > maxDevices || len(d.Label) > MaxLabel {
 			t.Fatalf("not bounded: %+v", d)
 		}
 		for _, s := range append(stringsOf(d), d.Name, d.Label) {
@@ -51,8 +51,13 @@ func FuzzParseDomain(f *testing.F) {
 		if d.Policy == nil {
 			return
 		}
-		if len(d.Policy.Unknown) > maxUnknown {
+		if len(d.Policy.Unknown) > MaxUnknown {
 			t.Fatalf("%d are unknown", len(d.Policy.Unknown))
+		}
+		for _, s := range append([]string{d.Policy.Class, d.Policy.Rate, d.Policy.Weight, d.Policy.Quality}, d.Policy.Unknown...) {
+			if len(s) > MaxValue {
+				t.Fatalf("%q", s)
+			}
 		}
 		p := *d.Policy
 		policy, err := PolicyXML(p)

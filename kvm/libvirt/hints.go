@@ -2,6 +2,7 @@ package libvirt
 
 import (
 	"sync"
+	"time"
 
 	rpc "github.com/digitalocean/go-libvirt"
 )
@@ -15,6 +16,9 @@ const maxHints = 16384
 type hint struct {
 	name  string // where it is known
 	fresh bool
+	// Of one that was looked at in vain:
+	tries int
+	due   time.Time // when it may be looked at again; zero: now
 }
 
 // hints are the domains to be looked at, each once, however many events there were.
@@ -44,6 +48,9 @@ func (h *hints) put(uuid rpc.UUID, n hint) {
 		n.fresh = n.fresh || old.fresh
 		if n.name == "" {
 			n.name = old.name
+		}
+		if old.due.Before(n.due) {
+			n.due, n.tries = old.due, old.tries
 		}
 	case len(h.waiting) >= maxHints:
 		h.all = true
@@ -92,7 +99,7 @@ var kinds = []rpc.DomainEventID{
 
 // take gives the domains that may be looked at now, at most n, without those that
 // are being looked at.
-func (h *hints) take(n int, busy map[rpc.UUID]hint) map[rpc.UUID]hint {
+func (h *hints) take(n int, busy map[rpc.UUID]asking, now time.Time) map[rpc.UUID]hint {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	out := map[rpc.UUID]hint{}
@@ -100,12 +107,27 @@ func (h *hints) take(n int, busy map[rpc.UUID]hint) map[rpc.UUID]hint {
 		if len(out) == n {
 			break
 		}
-		if _, there := busy[uuid]; !there {
+		if _, there := busy[uuid]; !there && !n1.due.After(now) {
 			out[uuid] = n1
 			delete(h.waiting, uuid)
 		}
 	}
 	return out
+}
+
+// next says when the first of those that may not be looked at yet may be, without
+// those that are being looked at; zero: there is none.
+func (h *hints) next(busy map[rpc.UUID]asking) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	first := time.Time{}
+	for uuid, n := range h.waiting {
+		_, there := busy[uuid]
+		if !there && !n.due.IsZero() && (first.IsZero() || n.due.Before(first)) {
+			first = n.due
+		}
+	}
+	return first
 }
 
 // overflow says whether hints were lost.

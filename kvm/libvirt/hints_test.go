@@ -2,6 +2,7 @@ package libvirt
 
 import (
 	"testing"
+	"time"
 
 	rpc "github.com/digitalocean/go-libvirt"
 	"pgregory.net/rapid"
@@ -13,7 +14,7 @@ func TestHints(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHints()
 		due := map[rpc.UUID]bool{} // to be looked at; true: fresh
-		busy := map[rpc.UUID]hint{}
+		busy := map[rpc.UUID]asking{}
 		for range rapid.IntRange(0, 60).Draw(t, "steps") {
 			n := uuidOf(rapid.IntRange(0, 5).Draw(t, "domain"))
 			switch rapid.IntRange(0, 4).Draw(t, "step") {
@@ -23,12 +24,12 @@ func TestHints(t *testing.T) {
 				due[n] = due[n] || fresh
 			case 2:
 				free := rapid.IntRange(0, 3).Draw(t, "free")
-				for uuid, got := range h.take(free, busy) {
+				for uuid, got := range h.take(free, busy, time.Now()) {
 					fresh, there := due[uuid]
 					if _, doubly := busy[uuid]; doubly || !there || got.fresh != fresh || got.name != "a" {
 						t.Fatalf("took %+v, due %v %v, busy %v", got, there, fresh, doubly)
 					}
-					busy[uuid] = got
+					busy[uuid] = asking{hint: got}
 					delete(due, uuid)
 				}
 				if len(busy) > 6 {
@@ -38,7 +39,7 @@ func TestHints(t *testing.T) {
 				if got, there := busy[n]; there {
 					delete(busy, n)
 					if rapid.Bool().Draw(t, "in vain") {
-						h.add(n, got)
+						h.add(n, got.hint)
 						due[n] = due[n] || got.fresh
 					}
 				}
@@ -51,7 +52,7 @@ func TestHints(t *testing.T) {
 				}
 			}
 		}
-		for uuid := range h.take(maxHints, nil) {
+		for uuid := range h.take(maxHints, nil, time.Now().Add(time.Hour)) {
 			if _, there := due[uuid]; !there {
 				t.Fatal("not due")
 			}
@@ -98,5 +99,36 @@ func TestEvents(t *testing.T) {
 		if want := (hint{name: "a", fresh: n == 1 || n == 5}); h.waiting[uuidOf(n)] != want {
 			t.Errorf("%d: %+v", n, h.waiting[uuidOf(n)])
 		}
+	}
+}
+
+// What was looked at in vain waits, unless something is heard of it, and keeps what
+// is known of it.
+func TestHintsThatAreNotDue(t *testing.T) {
+	h, now := newHints(), time.Now()
+	at := func(s int) time.Time { return now.Add(time.Duration(s) * time.Second) }
+	taken := func(s int) map[rpc.UUID]hint { return h.take(9, nil, at(s)) }
+	if due := h.next(nil); !due.IsZero() {
+		t.Errorf("due %v", due)
+	}
+	h.add(uuidOf(1), hint{name: "a", fresh: true, tries: 3, due: at(10)})
+	h.add(uuidOf(2), hint{due: at(20)})
+	h.add(uuidOf(3), hint{})
+	if got := taken(9); len(got) != 1 || got[uuidOf(3)] != (hint{}) {
+		t.Errorf("%+v", got)
+	}
+	if due := h.next(nil); !due.Equal(at(10)) {
+		t.Errorf("due %v", due)
+	}
+	if due := h.next(map[rpc.UUID]asking{uuidOf(1): {}}); !due.Equal(at(20)) {
+		t.Errorf("due %v without that which is looked at", due)
+	}
+	h.add(uuidOf(1), hint{})                      // heard of
+	h.add(uuidOf(1), hint{tries: 4, due: at(30)}) // and in vain once more
+	if got := taken(9); len(got) != 1 || got[uuidOf(1)] != (hint{name: "a", fresh: true}) {
+		t.Errorf("%+v", got)
+	}
+	if got := taken(20); len(got) != 1 || !h.next(nil).IsZero() {
+		t.Errorf("%+v", got)
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"libvirt.org/go/libvirtxml"
 )
 
-// maxLabel is the longest security label, in bytes: VIR_SECURITY_LABEL_BUFLEN of
+// MaxLabel is the longest security label, in bytes: VIR_SECURITY_LABEL_BUFLEN of
 // libvirt-host.h.
-const maxLabel = 4096
+const MaxLabel = 4096
 
 // takeLabel reads a <seclabel> of the domain. A dynamic one has its labels from the
 // start hook on, a static one always.
@@ -22,7 +22,7 @@ func (r *reader) takeLabel(s libvirtxml.DomainSecLabel) {
 		}
 	case "selinux":
 		label := strings.TrimSpace(s.ImageLabel)
-		if r.Label == "" && len(label) <= maxLabel {
+		if r.Label == "" && len(label) <= MaxLabel {
 			r.Label = label
 		}
 	}
@@ -32,7 +32,7 @@ func (r *reader) takeLabel(s libvirtxml.DomainSecLabel) {
 // an operator wrote, by number or by name; nil: there is no such user.
 func uidOf(label string) *uint32 {
 	name, _, _ := strings.Cut(label, ":")
-	if name == "" || len(name) > maxValue {
+	if name == "" || len(name) > MaxValue {
 		return nil
 	}
 	digits, numeric := strings.CutPrefix(name, "+")

@@ -8,8 +8,8 @@ import (
 
 // Bounds of what is kept of a policy that somebody wrote into a domain.
 const (
-	maxValue   = 256 // bytes of an attribute; no class, rate or weight comes near
-	maxUnknown = 16
+	MaxValue   = 128 // bytes of each of its texts; no class, rate or weight comes near
+	MaxUnknown = 16
 	maxClip    = 64 // bytes of somebody's text in a message
 )
 
@@ -50,7 +50,7 @@ func (p *Policy) take(attrs []xml.Attr) {
 			p.unknown("attribute %q", clip(a.Name.Local))
 		case given[a.Name.Local]:
 			p.unknown("a second attribute %q", a.Name.Local)
-		case len(a.Value) > maxValue:
+		case len(a.Value) > MaxValue:
 			p.unknown("attribute %q with %d bytes", a.Name.Local, len(a.Value))
 		default:
 			given[a.Name.Local] = true
@@ -78,7 +78,7 @@ func (p *Policy) attribute(name xml.Name) *string {
 }
 
 func (p *Policy) unknown(format string, args ...any) {
-	if len(p.Unknown) < maxUnknown {
+	if len(p.Unknown) < MaxUnknown {
 		p.Unknown = append(p.Unknown, fmt.Sprintf(format, args...))
 	}
 }
