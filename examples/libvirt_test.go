@@ -2,6 +2,7 @@ package examples
 
 import (
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -61,5 +62,22 @@ func TestHook(t *testing.T) {
 	}
 	if out := run(t, "sh", path, "web1", "prepare", "begin", "-"); out != "" {
 		t.Errorf("it printed %q", out) // without hostd, too, it succeeds
+	}
+}
+
+// The rules are lines for a profile. Whether they are enforced only a kernel with
+// AppArmor shows.
+func TestAppArmor(t *testing.T) {
+	parser, err := exec.LookPath("apparmor_parser")
+	if err != nil {
+		t.Skip("apparmor_parser is missing: apt-get install apparmor")
+	}
+	for _, name := range []string{"abstractions/libvirt-qemu", "usr.sbin.libvirtd"} {
+		// Neither to the kernel, nor into the cache or from there.
+		cmd := exec.Command(parser, "-Q", "-K", "-T")
+		cmd.Stdin = strings.NewReader("profile headgate-test {\n" + read(t, filepath.Join("libvirt/apparmor/local", name)) + "}\n")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"headgate/integration/rig"
 )
 
 // virsh prints what virsh 9.0 does: a domain that runs, and events.
@@ -26,7 +28,7 @@ esac
 `
 
 func TestNova(t *testing.T) {
-	tool(t, "stdbuf", "coreutils")
+	rig.Tool(t, "stdbuf", "coreutils")
 	dir := t.TempDir()
 	told := filepath.Join(dir, "told")
 	for name, text := range map[string]string{"virsh": virsh, "hostd": "#!/bin/sh\ncat\necho \"$*\" >>" + told + "\n"} {
@@ -40,8 +42,8 @@ func TestNova(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	want := "libvirt attach instance-00000001 --live --class gold\nlibvirt attach instance-00000002 --live --class gold\n" +
-		"libvirt attach instance-00000004 --live --class gold\n"
+	want := "libvirt attach instance-00000001 --live --replace --class gold\nlibvirt attach instance-00000002 --live --replace --class gold\n" +
+		"libvirt attach instance-00000004 --live --replace --class gold\n"
 	var got []byte
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end) && string(got) != want; time.Sleep(20 * time.Millisecond) {
 		got, _ = os.ReadFile(told)
@@ -56,7 +58,7 @@ func TestNova(t *testing.T) {
 }
 
 func TestUnit(t *testing.T) {
-	analyze := tool(t, "systemd-analyze", "systemd")
+	analyze := rig.Tool(t, "systemd-analyze", "systemd")
 	script, err := filepath.Abs("openstack/headgate-nova")
 	if err != nil {
 		t.Fatal(err)

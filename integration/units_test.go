@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"headgate/integration/rig"
 )
 
 // mostExposure is what systemd-analyze security may say of a unit, on its scale
@@ -17,7 +19,7 @@ const mostExposure = 1.5
 // TestUnits installs the units below a prefix of their own, as make install does,
 // and has systemd judge them.
 func TestUnits(t *testing.T) {
-	analyze := tool(t, "systemd-analyze", "systemd")
+	analyze := rig.Tool(t, "systemd-analyze", "systemd")
 	for _, daemon := range []string{"hostd", "guestd"} {
 		t.Run(daemon, func(t *testing.T) {
 			unit := installUnit(t, daemon)
@@ -34,7 +36,7 @@ func TestUnits(t *testing.T) {
 }
 
 func TestSysusers(t *testing.T) {
-	sysusers := tool(t, "systemd-sysusers", "systemd")
+	sysusers := rig.Tool(t, "systemd-sysusers", "systemd")
 	text, err := os.Open(example("hostd.sysusers"))
 	if err != nil {
 		t.Fatal(err)
@@ -88,19 +90,4 @@ func exposure(t *testing.T, analyze, unit string) (level float64, report string)
 		t.Fatal(err)
 	}
 	return level, string(out)
-}
-
-// tool finds a program, or says which Debian package has it: a laptop may do
-// without, CI may not.
-func tool(t *testing.T, name, debian string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	switch {
-	case err == nil:
-	case os.Getenv("CI") != "":
-		t.Fatalf("%s is missing: apt-get install %s", name, debian)
-	default:
-		t.Skipf("%s is missing: apt-get install %s", name, debian)
-	}
-	return path
 }
