@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"headgate/integration/rig"
 	"headgate/kvm/libvirt"
 )
 
@@ -68,10 +69,7 @@ func TestHook(t *testing.T) {
 // The rules are lines for a profile. Whether they are enforced only a kernel with
 // AppArmor shows.
 func TestAppArmor(t *testing.T) {
-	parser, err := exec.LookPath("apparmor_parser")
-	if err != nil {
-		t.Skip("apparmor_parser is missing: apt-get install apparmor")
-	}
+	parser := rig.Tool(t, "apparmor_parser", "apparmor")
 	for _, name := range []string{"abstractions/libvirt-qemu", "usr.sbin.libvirtd"} {
 		// Neither to the kernel, nor into the cache or from there.
 		cmd := exec.Command(parser, "-Q", "-K", "-T")
