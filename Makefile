@@ -12,7 +12,8 @@ LINT := build/golangci-lint-$(LINT_VERSION)
 # by the rigs beside the guests.
 GUEST_PACKAGES := qemu-system-x86 linux-image-cloud-amd64 xz-utils
 RACE_PACKAGES := gcc libc6-dev
-TEST_PACKAGES := $(GUEST_PACKAGES) $(RACE_PACKAGES) systemd
+LIBVIRT_PACKAGES := libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-utils apparmor
+TEST_PACKAGES := $(GUEST_PACKAGES) $(RACE_PACKAGES) $(LIBVIRT_PACKAGES) systemd
 
 export CGO_ENABLED ?= 0
 GO_BUILD := go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
@@ -53,8 +54,9 @@ unit: race-packages
 
 test: test-packages check rigs ## all of check, and the real rigs: QEMU guests, FIFOs, systemd's checks
 
+# One package after the other (-p 1): they measure times.
 rigs: build
-	CI=$(or $(CI),true) go test -count=1 -timeout 12m -v ./integration/...
+	CI=$(or $(CI),true) go test -count=1 -p 1 -timeout 12m -v ./integration/...
 
 # Installs Debian packages when it is root, and says which are missing when not.
 guest-packages: PACKAGES := $(GUEST_PACKAGES)
@@ -67,10 +69,11 @@ guest-packages race-packages test-packages:
 	echo "installing" $$missing; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
 
-bench: guest-packages build ## print every figure of the README, with the floors beside them
+bench: test-packages build ## print every figure of the README, with the floors beside them
 	go test -run xxx -bench . -benchmem $$(go list ./... | grep -v /integration)
 	go test -run 'Detection|FalsePositives|MildBias' -v ./backends/health
 	go run ./integration/bench
+	CI=true go test -count=1 -timeout 20m -run '^TestChurn$$' -v ./integration/libvirt -args -churn-defined 200 -churn-started 50 -churn-time 5m
 
 fuzz: ## run each fuzz target for FUZZ_TIME (5m)
 	@mkdir -p build

@@ -8,19 +8,20 @@ import (
 	"testing"
 	"time"
 
+	"headgate/integration/rig"
 	"headgate/wire/egd"
 )
 
 // drain reads from an egd: pipe without pause, coming back when hostd does,
 // until the test ends.
-func drain(ctx context.Context, t *testing.T, socket string, seen *blocks) {
+func drain(ctx context.Context, t *testing.T, socket string, seen *rig.Blocks) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	t.Cleanup(func() { cancel(); <-done })
 	go func() {
 		defer close(done)
-		stream := seen.stream("egd")
+		stream := seen.Stream("egd")
 		for ctx.Err() == nil {
 			if !drainOnce(ctx, socket, stream) {
 				_ = sleep(ctx, 50*time.Millisecond)
@@ -29,7 +30,7 @@ func drain(ctx context.Context, t *testing.T, socket string, seen *blocks) {
 	}()
 }
 
-func drainOnce(ctx context.Context, socket string, stream *stream) (connected bool) {
+func drainOnce(ctx context.Context, socket string, stream *rig.Stream) (connected bool) {
 	conn, err := net.Dial("unix", socket)
 	if err != nil {
 		return false
@@ -40,7 +41,7 @@ func drainOnce(ctx context.Context, socket string, stream *stream) (connected bo
 	buf := make([]byte, 64)
 	for {
 		n, err := client.Read(buf)
-		stream.add(buf[:n])
+		stream.Add(buf[:n])
 		if err != nil {
 			return true
 		}

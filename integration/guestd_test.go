@@ -36,7 +36,7 @@ func TestGuestdPort(t *testing.T) {
 	seed(ctx, t, g)
 	residentMemory(ctx, t, g)
 
-	report := awaitGuest(ctx, t, hostd, "port", "a report of guestd", func(s control.GuestStatus) bool { return s.LastReport != nil }).LastReport
+	report := hostd.AwaitGuest(ctx, t, "port", "a report of guestd", func(s control.GuestStatus) bool { return s.LastReport != nil }).LastReport
 	if report.CreditedBits < creditedBits {
 		t.Errorf("guestd reported %d bits credited, at least %d wanted", report.CreditedBits, creditedBits)
 	}

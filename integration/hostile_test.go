@@ -80,7 +80,7 @@ func TestHostileGuests(t *testing.T) {
 	again(hostd.Control, func(conn net.Conn) { _, _ = io.CopyN(conn, rand.Reader, 512) })
 	again(paths["flood-port"], endless(requests(t)))
 
-	seen := newBlocks()
+	seen := rig.NewBlocks()
 	drain(hostile, t, paths["good"], seen)
 	pause(ctx, t, time.Second)
 	resident := residentOf(t, hostd.PID())
@@ -106,7 +106,7 @@ func TestHostileGuests(t *testing.T) {
 		"garbage":      func(p control.PipeStatus) uint64 { return p.Errors },
 		"garbage-port": func(p control.PipeStatus) uint64 { return p.Errors },
 	} {
-		if g, _ := guestOf(s, name); count(g.Pipes[0]) == 0 {
+		if g, _ := rig.GuestOf(s, name); count(g.Pipes[0]) == 0 {
 			t.Errorf("guest %s is hostile, and no counter says so: %+v", name, g.Pipes[0])
 		}
 	}
@@ -121,7 +121,7 @@ func good(ctx context.Context, t *testing.T, hostd *rig.Daemon) uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, _ := guestOf(s, "good")
+	g, _ := rig.GuestOf(s, "good")
 	return g.Bytes
 }
 

@@ -38,9 +38,9 @@ type = "file"
 path = %q
 min_entropy = 6.0
 `, noise.Path)+rates+text)
-	drain(ctx, t, socket, newBlocks())
+	drain(ctx, t, socket, rig.NewBlocks())
 
-	good := awaitStatus(ctx, t, hostd, "the source is up and credited", func(s control.Status) bool {
+	good := hostd.Await(ctx, t, "the source is up and credited", func(s control.Status) bool {
 		return s.Sources[0].State == up && s.Reservoir.ConditionedBytes > 4096
 	})
 	if n := good.Sources[0].Startups; n != 1 {
@@ -48,7 +48,7 @@ min_entropy = 6.0
 	}
 
 	noise.Stuck.Store(true)
-	stopped := awaitStatus(ctx, t, hostd, "the source is stopped", func(s control.Status) bool {
+	stopped := hostd.Await(ctx, t, "the source is stopped", func(s control.Status) bool {
 		return s.Sources[0].State == failed
 	})
 	if n := failures(stopped); n == 0 {
@@ -71,7 +71,7 @@ min_entropy = 6.0
 	}
 
 	noise.Stuck.Store(false)
-	back := awaitStatus(ctx, t, hostd, "the source is back", func(s control.Status) bool {
+	back := hostd.Await(ctx, t, "the source is back", func(s control.Status) bool {
 		return s.Sources[0].State == up && s.Reservoir.ConditionedBytes > later.Reservoir.ConditionedBytes
 	})
 	if before, now := good.Sources[0].Startups, back.Sources[0].Startups; now != before+1 {

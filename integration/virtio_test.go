@@ -15,8 +15,8 @@ import (
 type greedyGuest struct {
 	hostd *rig.Daemon
 	guest *rig.Guest
-	read  *following
-	seen  *blocks
+	read  *rig.Following
+	seen  *rig.Blocks
 }
 
 // TestVirtioRNG boots a greedy guest once, and shows what the names of the
@@ -27,19 +27,19 @@ func TestVirtioRNG(t *testing.T) {
 	dir := rig.Dir(t)
 	blocked, socket := guest("greedy", "metered", "qemu", dir)
 	other, otherSocket := guest("other", "metered", "egd", dir)
-	g := greedyGuest{seen: newBlocks()}
+	g := greedyGuest{seen: rig.NewBlocks()}
 	g.hostd = rig.Hostd(t, programs(t).Hostd, dir, sound+rates+blocked+other)
 	g.guest = rig.BootGuest(t, rig.Config{Name: "greedy", Image: image, Dir: dir, RNG: socket, Limit: 4 * time.Minute})
 	if err := g.guest.Insmod(ctx, rig.ModuleRNG); err != nil {
 		t.Fatal(err)
 	}
 	drain(ctx, t, otherSocket, g.seen)
-	g.read = follow(ctx, t, g.guest, g.seen)
+	g.read = rig.Follow(ctx, t, g.guest.Init, g.seen)
 
 	t.Run("rate", func(t *testing.T) { g.rate(ctx, t) })
 	t.Run("kill", func(t *testing.T) { g.kill(ctx, t) })
 	t.Run("stop", func(t *testing.T) { g.stop(t) })
-	g.seen.check(t)
+	g.seen.Check(t)
 }
 
 // rate: with rate = "4KiB/s" the guest gets 4 KiB/s ± 2% over 20 s after its
@@ -52,11 +52,11 @@ func (g greedyGuest) rate(ctx context.Context, t *testing.T) {
 		tol   = 0.02
 	)
 	// The burst is over when twice as much was read.
-	start := g.read.await(t, 2*burst, 30*time.Second)
+	start := g.read.Await(t, 2*burst, 30*time.Second)
 	if _, err := g.guest.Heartbeat(ctx); err != nil {
 		t.Fatal(err)
 	}
-	end := g.read.awaitClock(t, start.Guest+over, over+5*time.Second)
+	end := g.read.AwaitClock(t, start.Guest+over, over+5*time.Second)
 	beat, err := g.guest.Heartbeat(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -85,15 +85,15 @@ func (g greedyGuest) kill(ctx context.Context, t *testing.T) {
 	)
 	for _, away := range []time.Duration{time.Second, 10 * time.Second} {
 		// Past the burst the guest waits for the rate, and so is blocked.
-		g.read.await(t, g.read.latest().Total+12<<10, time.Minute)
+		g.read.Await(t, g.read.Latest().Total+12<<10, time.Minute)
 		g.hostd.Kill()
 		pause(ctx, t, away)
-		before := g.read.latest().Total
+		before := g.read.Latest().Total
 		begun := time.Now()
 		if err := g.hostd.Start(context.WithoutCancel(ctx)); err != nil {
 			t.Fatal(err)
 		}
-		p := g.read.await(t, before+enough, 30*time.Second)
+		p := g.read.Await(t, before+enough, 30*time.Second)
 		took := p.Host.Sub(begun)
 		t.Logf("away for %s: the read went on %s after the restart", away, took.Round(time.Millisecond))
 		if took > goesOn {

@@ -5,6 +5,7 @@ package load
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -23,6 +24,7 @@ type Noise struct {
 	Path  string
 	Stuck atomic.Bool // zeros instead
 	file  *os.File
+	rates chan float64
 	done  chan struct{}
 }
 
@@ -36,13 +38,21 @@ func StartNoise(ctx context.Context, path string, rate float64) (*Noise, error) 
 	if err != nil {
 		return nil, err
 	}
-	n := &Noise{Path: path, file: file, done: make(chan struct{})}
-	go n.write(ctx, rate*rawPerBlock/64)
+	n := &Noise{Path: path, file: file, rates: make(chan float64), done: make(chan struct{})}
+	go n.write(ctx, rate)
 	return n, nil
 }
 
-// write keeps to the rate over the whole time: a tick that comes late is made up
-// for.
+// SetRate changes the rate from now on. What is in the FIFO already stays.
+func (n *Noise) SetRate(rate float64) {
+	select {
+	case n.rates <- rate:
+	case <-n.done:
+	}
+}
+
+// write keeps to the rate over the whole time since it was set: a tick that comes
+// late is made up for, but not a reader that takes less.
 func (n *Noise) write(ctx context.Context, rate float64) {
 	defer close(n.done)
 	ticks := time.NewTicker(5 * time.Millisecond)
@@ -53,17 +63,26 @@ func (n *Noise) write(ctx context.Context, rate float64) {
 		select {
 		case <-ctx.Done():
 			return
+		case rate = <-n.rates:
+			start, written = time.Now(), 0
 		case <-ticks.C:
 		}
-		for due := int(rate * time.Since(start).Seconds()); written < due; {
+		due := int(rate * rawPerBlock / 64 * time.Since(start).Seconds())
+		for written < due {
 			p := buf[:min(due-written, len(buf))]
 			if clear(p); !n.Stuck.Load() {
 				_, _ = rand.Read(p)
 			}
-			if _, err := n.file.Write(p); err != nil {
+			_ = n.file.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+			wrote, err := n.file.Write(p)
+			written += wrote
+			if errors.Is(err, os.ErrDeadlineExceeded) { // the FIFO is full
+				start, written = time.Now(), 0
+				break
+			}
+			if err != nil {
 				return
 			}
-			written += len(p)
 		}
 	}
 }
@@ -75,6 +94,10 @@ func (n *Noise) Close() {
 }
 
 // Source is the configuration of a daemon that has the noise alone.
-func (n *Noise) Source() string {
-	return fmt.Sprintf("[[source]]\nname = \"noise\"\ntype = \"file\"\npath = %q\nmin_entropy = 8.0\n", n.Path)
+func (n *Noise) Source() string { return n.Claim(8) }
+
+// Claim is Source with another claim, in bits a byte: the less is claimed the fewer
+// blocks are conditioned, and the fewer come at once of a window that was tested.
+func (n *Noise) Claim(bits float64) string {
+	return fmt.Sprintf("[[source]]\nname = \"noise\"\ntype = \"file\"\npath = %q\nmin_entropy = %.1f\n", n.Path, bits)
 }

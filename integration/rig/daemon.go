@@ -22,8 +22,9 @@ const (
 // Daemon is a hostd on this machine. It can be killed and started again; it
 // keeps its configuration, its sockets' paths and its state file.
 type Daemon struct {
-	Control string // path of the control socket
-	Log     string
+	Control string        // path of the control socket
+	Log     string        // file
+	Limit   time.Duration // of one run; 3 minutes if not changed
 
 	dir    string
 	binary string
@@ -34,16 +35,21 @@ type Daemon struct {
 
 // NewDaemon writes a configuration for the hostd at binary into dir. The text
 // is what a user would write, but for the control socket and the state file,
-// which are put in dir, too.
+// which are put in dir, too, and that it does not follow this machine's own
+// libvirt unless the text has a table for that.
 func NewDaemon(dir, binary, text string) (*Daemon, error) {
 	d := &Daemon{
 		Control: filepath.Join(dir, "control.sock"),
 		Log:     filepath.Join(dir, "hostd.log"),
+		Limit:   daemonLimit,
 		dir:     dir,
 		binary:  binary,
 		file:    filepath.Join(dir, "hostd.toml"),
 	}
 	head := fmt.Sprintf("control = %q\nstate = %q\n", d.Control, filepath.Join(dir, "state.json"))
+	if !strings.Contains(text, "[libvirt]") {
+		text += "\n[libvirt]\nfollow = false\n"
+	}
 	if err := os.WriteFile(d.file, []byte(head+text), 0o600); err != nil {
 		return nil, err
 	}
@@ -60,7 +66,7 @@ func (d *Daemon) Start(ctx context.Context) error {
 	}
 	cmd := exec.Command(d.binary, "serve", "--config", d.file)
 	cmd.Env = append(environment("NOTIFY_SOCKET", "WATCHDOG_USEC", "JOURNAL_STREAM"), "NOTIFY_SOCKET="+d.ready.path)
-	d.run, err = startProcess(ctx, cmd, d.Log, daemonLimit)
+	d.run, err = startProcess(ctx, cmd, d.Log, d.Limit)
 	if err != nil {
 		return err
 	}
@@ -107,6 +113,12 @@ func (d *Daemon) Terminate(patience time.Duration) (time.Duration, error) {
 	}
 	return time.Since(begun), nil
 }
+
+// Freeze stops the daemon where it stands, as one that hangs.
+func (d *Daemon) Freeze() { d.run.signal(syscall.SIGSTOP) }
+
+// Thaw lets a frozen daemon go on.
+func (d *Daemon) Thaw() { d.run.signal(syscall.SIGCONT) }
 
 // Close ends the daemon if it runs still.
 func (d *Daemon) Close() {

@@ -11,5 +11,9 @@
 // The way of a boot: FindKernel finds Debian's cloud kernel, NewImage packs its
 // modules, guestinit and the programs under test into an initramfs, Boot starts
 // QEMU and waits for guestinit's first line; then the Guest's methods are
-// commands to guestinit (package job). StartHostd runs a daemon on the host.
+// commands to guestinit (package job). NewDaemon runs a hostd on the host.
+//
+// With libvirt between: Isolate puts a test program into namespaces of its own,
+// StartLibvirtd runs a libvirtd there, and a Domain is the same guest as libvirt
+// defines, starts, saves and restores it.
 package rig

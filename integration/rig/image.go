@@ -62,6 +62,34 @@ func NewImage(ctx context.Context, dir string, programs map[string]string) (*Ima
 	return image, nil
 }
 
+// cmdline is the kernel's command line. It has nothing credited that the guest
+// was not given by us, and lets guestinit write as often as it likes into the
+// kernel's log.
+func (i *Image) cmdline() string {
+	return strings.Join([]string{
+		"console=ttyS0", "quiet", "panic=-1", "printk.devkmsg=on",
+		"random.trust_cpu=off", "random.trust_bootloader=off",
+		job.BootModules + "=" + strings.Join(i.boot, ","),
+	}, " ")
+}
+
+// Copy is the image in another folder, for an emulator that runs as another user:
+// libvirt gives the files of a running domain to that user.
+func (i *Image) Copy(dir string) (*Image, error) {
+	c := *i
+	c.Kernel.Image, c.Initrd = filepath.Join(dir, "vmlinuz"), filepath.Join(dir, "initrd")
+	for from, to := range map[string]string{i.Kernel.Image: c.Kernel.Image, i.Initrd: c.Initrd} {
+		data, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(to, data, 0o644)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("copy %s: %w", from, err)
+		}
+	}
+	return &c, nil
+}
+
 func pack(ctx context.Context, out, initPath string, modules []Module, programs map[string]string) error {
 	file, err := os.Create(out)
 	if err != nil {

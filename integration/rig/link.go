@@ -21,14 +21,23 @@ var errGone = errors.New("the guest has gone")
 // lineLimit bounds one answer: a fast reader's bytes of 100 ms in base64.
 const lineLimit = 4 << 20
 
+// errDetached means that no QEMU is connected now.
+var errDetached = errors.New("no QEMU is connected to the rig's port")
+
 // link is the host's end of the rig's port. Answers are sorted to their
 // commands as they come and kept until they are asked for, so that the guest is
 // never held up by a slow test.
+//
+// It may outlive its connection: a guest that was saved goes on in another QEMU,
+// which connects anew. Numbers go on, so that an answer to a command of before
+// is never taken for one of after.
 type link struct {
-	conn net.Conn
-	done chan struct{} // closed when nothing more will come
+	done   chan struct{} // closed when nothing more will come
+	finish func()        // closes it, once
+	tasks  sync.WaitGroup
 
 	mu     sync.Mutex
+	conn   net.Conn // nil: none now
 	number uint64
 	open   map[uint64]*answers
 }
@@ -47,21 +56,54 @@ type arrival struct {
 	at time.Time
 }
 
+// newLink is a link over this connection alone.
 func newLink(conn net.Conn) *link {
-	c := &link{conn: conn, done: make(chan struct{}), open: map[uint64]*answers{}}
+	c := newLastingLink()
 	c.register(0)
-	go c.receive()
+	c.attach(conn, c.finish)
 	return c
 }
 
-func (c *link) close() {
-	c.conn.Close()
-	<-c.done
+// newLastingLink is a link that has no connection yet, and goes on after the end
+// of one.
+func newLastingLink() *link {
+	done := make(chan struct{})
+	return &link{done: done, finish: sync.OnceFunc(func() { close(done) }), open: map[uint64]*answers{}}
 }
 
-func (c *link) receive() {
-	defer close(c.done)
-	lines := bufio.NewScanner(c.conn)
+// attach goes on with this connection, and calls ended when that has ended.
+func (c *link) attach(conn net.Conn, ended func()) {
+	c.mu.Lock()
+	before := c.conn
+	c.conn = conn
+	c.mu.Unlock()
+	if before != nil {
+		before.Close()
+	}
+	c.tasks.Go(func() {
+		c.receive(conn)
+		conn.Close()
+		c.mu.Lock()
+		if c.conn == conn {
+			c.conn = nil
+		}
+		c.mu.Unlock()
+		ended()
+	})
+}
+
+func (c *link) close() {
+	c.mu.Lock()
+	if c.conn != nil {
+		c.conn.Close()
+	}
+	c.mu.Unlock()
+	c.finish()
+	c.tasks.Wait()
+}
+
+func (c *link) receive(conn net.Conn) {
+	lines := bufio.NewScanner(conn)
 	lines.Buffer(nil, lineLimit)
 	for lines.Scan() {
 		a := arrival{at: time.Now()}
@@ -91,22 +133,33 @@ func (c *link) register(id uint64) *answers {
 	return to
 }
 
+// forget drops a command to which no answer shall be taken any more.
+func (c *link) forget(id uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.open, id)
+}
+
 // send sends a command under a new number.
 func (c *link) send(ctx context.Context, command job.Command) (*answers, error) {
 	c.mu.Lock()
 	c.number++
 	command.ID = c.number
+	conn := c.conn
 	c.mu.Unlock()
+	if conn == nil {
+		return nil, fmt.Errorf("%w: %w", errGone, errDetached)
+	}
 	to := c.register(command.ID)
 	line, err := json.Marshal(command)
 	if err != nil {
 		return nil, err
 	}
 	if deadline, ok := ctx.Deadline(); ok {
-		_ = c.conn.SetWriteDeadline(deadline)
-		defer func() { _ = c.conn.SetWriteDeadline(time.Time{}) }()
+		_ = conn.SetWriteDeadline(deadline)
+		defer func() { _ = conn.SetWriteDeadline(time.Time{}) }()
 	}
-	if _, err := c.conn.Write(append(line, '\n')); err != nil {
+	if _, err := conn.Write(append(line, '\n')); err != nil {
 		return nil, fmt.Errorf("%w: %w", errGone, err)
 	}
 	return to, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -47,6 +48,44 @@ func Need(t testing.TB) {
 		return
 	}
 	why := fmt.Sprintf("no guest can be booted here; as root: %s", Remedy(missing))
+	if os.Getenv("CI") != "" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+// MissingLibvirt says why no libvirtd can be run here, with what to do about it,
+// or "".
+func MissingLibvirt() string {
+	packages := Missing()
+	for _, need := range []struct{ program, debian string }{
+		{"libvirtd", "libvirt-daemon-system"},
+		{"virtlogd", "libvirt-daemon-system"},
+		{"virsh", "libvirt-clients"},
+		{"qemu-img", "qemu-utils"},
+	} {
+		if _, err := exec.LookPath(need.program); err != nil && !slices.Contains(packages, need.debian) {
+			packages = append(packages, need.debian)
+		}
+	}
+	switch {
+	case len(packages) > 0:
+		return "as root: " + Remedy(packages)
+	case os.Getuid() != 0:
+		return "run the test as root: libvirtd has to make other users' processes"
+	}
+	return ""
+}
+
+// NeedLibvirt is Need for tests inside Isolate.
+func NeedLibvirt(t testing.TB) {
+	t.Helper()
+	Need(t)
+	why := MissingLibvirt()
+	if why == "" {
+		return
+	}
+	why = "no libvirtd can be run here; " + why
 	if os.Getenv("CI") != "" {
 		t.Fatal(why)
 	}

@@ -33,7 +33,10 @@ func startProcess(ctx context.Context, cmd *exec.Cmd, log string, limit time.Dur
 	}
 	defer file.Close()
 	cmd.Stdout, cmd.Stderr = file, file
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Pdeathsig = true, syscall.SIGKILL
 
 	p := &process{name: cmd.Path, log: log, done: make(chan struct{})}
 	started := make(chan error)

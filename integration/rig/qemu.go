@@ -49,7 +49,7 @@ func (c Config) args(control, console string) []string {
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-serial", "file:" + console,
 		"-kernel", c.Image.Kernel.Image, "-initrd", c.Image.Initrd,
-		"-append", c.cmdline(),
+		"-append", c.Image.cmdline(),
 		"-device", "virtio-serial-pci",
 		"-chardev", socket("rig", control),
 		"-device", "virtserialport,chardev=rig,name=" + job.PortName,
@@ -75,14 +75,4 @@ func (c Config) args(control, console string) []string {
 func socket(id, path string) string {
 	// A comma in a path has to be doubled (qemu(1), -chardev).
 	return "socket,id=" + id + ",path=" + strings.ReplaceAll(path, ",", ",,")
-}
-
-// cmdline has nothing credited that the guest was not given by us, and lets
-// guestinit write as often as it likes into the kernel's log.
-func (c Config) cmdline() string {
-	return strings.Join([]string{
-		"console=ttyS0", "quiet", "panic=-1", "printk.devkmsg=on",
-		"random.trust_cpu=off", "random.trust_bootloader=off",
-		job.BootModules + "=" + strings.Join(c.Image.boot, ","),
-	}, " ")
 }

@@ -30,14 +30,14 @@ type Progress struct {
 
 // Reader is a read without pause in a guest.
 type Reader struct {
-	guest   *Guest
+	guest   *Init
 	answers *answers
 	ended   bool
 }
 
 // Read makes the guest read a device. Reports of its progress come about every
 // 100 ms in which it got anything.
-func (g *Guest) Read(ctx context.Context, r Reading) (*Reader, error) {
+func (g *Init) Read(ctx context.Context, r Reading) (*Reader, error) {
 	to, err := g.link.send(ctx, job.Command{
 		Do: job.Read, Path: r.Path, Chunk: r.Chunk, Pause: r.Pause, Keep: r.Keep, For: r.For,
 	})

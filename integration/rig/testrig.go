@@ -5,6 +5,7 @@ package rig
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"testing"
 )
 
@@ -37,6 +38,24 @@ func BootGuest(t testing.TB, c Config) *Guest {
 		}
 	})
 	return guest
+}
+
+// DefineDomain defines a domain that ends with the test. A failed test quotes its
+// console and its QEMU's log.
+func DefineDomain(t testing.TB, c DomainConfig) *Domain {
+	t.Helper()
+	d, err := Define(context.WithoutCancel(t.Context()), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		d.Close()
+		if t.Failed() {
+			qemu := filepath.Join("/var/log/libvirt/qemu", c.Name+".log")
+			t.Logf("the end of the console of %s:\n%s\nand of %s:\n%s", c.Name, Tail(d.Log, 10), qemu, Tail(qemu, 10))
+		}
+	})
+	return d
 }
 
 // Hostd starts a hostd that ends with the test. A failed test quotes its log.

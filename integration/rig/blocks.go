@@ -1,6 +1,6 @@
 //go:build linux
 
-package integration
+package rig
 
 import (
 	"fmt"
@@ -13,9 +13,9 @@ import (
 // probability below 2^-90.
 const blockSize = 16
 
-// blocks remembers every run of blockSize bytes at every offset of every
+// Blocks remembers every run of blockSize bytes at every offset of every
 // stream, so that a repetition is found however it is aligned.
-type blocks struct {
+type Blocks struct {
 	mu    sync.Mutex
 	seen  map[[blockSize]byte]place // where it was first
 	bytes int
@@ -30,19 +30,22 @@ type place struct {
 
 func (p place) String() string { return fmt.Sprintf("%s at %d", p.receiver, p.offset) }
 
-func newBlocks() *blocks { return &blocks{seen: map[[blockSize]byte]place{}} }
+// NewBlocks has seen nothing yet.
+func NewBlocks() *Blocks { return &Blocks{seen: map[[blockSize]byte]place{}} }
 
-// stream starts a stream of one receiver. A nil blocks gives one that forgets.
-func (b *blocks) stream(name string) *stream { return &stream{name: name, to: b} }
+// Stream starts a stream of one receiver. A nil Blocks gives one that forgets.
+func (b *Blocks) Stream(name string) *Stream { return &Stream{name: name, to: b} }
 
-type stream struct {
+// Stream is what one receiver got, in its order.
+type Stream struct {
 	name   string
-	to     *blocks
+	to     *Blocks
 	tail   []byte // the last blockSize-1 bytes
 	offset int
 }
 
-func (s *stream) add(data []byte) {
+// Add takes what came next.
+func (s *Stream) Add(data []byte) {
 	if s.to == nil || len(data) == 0 {
 		return
 	}
@@ -64,8 +67,8 @@ func (s *stream) add(data []byte) {
 	s.tail = append([]byte(nil), joined[len(joined)-rest:]...)
 }
 
-// check fails the test if a block came twice.
-func (b *blocks) check(t *testing.T) {
+// Check fails the test if a block came twice.
+func (b *Blocks) Check(t testing.TB) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -73,28 +76,4 @@ func (b *blocks) check(t *testing.T) {
 		t.Errorf("%d blocks of %d bytes were given twice, the first: %s", len(b.twice), blockSize, b.twice[0])
 	}
 	t.Logf("%d bytes, no block of %d twice", b.bytes, blockSize)
-}
-
-// TestBlocks shows that the check above finds what it is there for.
-func TestBlocks(t *testing.T) {
-	data := make([]byte, 200)
-	for i := range data {
-		data[i] = byte(i)
-	}
-	b := newBlocks()
-	one, other := b.stream("one"), b.stream("other")
-	one.add(data[:7])
-	one.add(data[7:100])
-	other.add(data[100:])
-	if len(b.twice) != 0 {
-		t.Fatalf("found %v in a stream without repetition", b.twice)
-	}
-	other.add(data[33 : 33+blockSize-1])
-	if len(b.twice) != 0 {
-		t.Fatalf("found %v in less than a block", b.twice)
-	}
-	other.add(data[33+blockSize-1 : 33+blockSize])
-	if len(b.twice) != 1 || b.twice[0] != "one at 33 and other at 100" {
-		t.Fatalf("found %q", b.twice)
-	}
 }
