@@ -97,7 +97,7 @@ func TestEveryFindingSaysWhatAndHowToMendIt(t *testing.T) {
 		}, Note,
 			[]string{"follow = true under [libvirt] in /etc/headgate/hostd.toml", "systemctl reload hostd"}},
 		{"not connected", func(f *Facts) { f.Hostd.Status.Libvirt.Connected = false; f.Hostd.Status.Libvirt.Error = "gone" }, Fault,
-			[]string{"does not see libvirt: gone", "systemctl start libvirtd"}},
+			[]string{"does not see libvirt: gone", "systemctl restart libvirtd"}},
 		{"no libvirt", func(f *Facts) { f.Libvirt = Libvirt{Err: errors.New("no libvirt is at X")} }, Fault, []string{"no libvirt is at X", "systemctl start libvirtd"}},
 		{"6.4", func(f *Facts) { f.Libvirt.Version = "6.4.0" }, Fault, []string{"6.4.0 does not run the scripts in /etc/libvirt/hooks/qemu.d", "/etc/libvirt/hooks/qemu,"}},
 		{"7.9", func(f *Facts) { f.Libvirt.Version = "7.9.0" }, Note, []string{"7.9.0 reverts to a snapshot within the same QEMU", "7.10"}},

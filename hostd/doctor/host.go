@@ -35,7 +35,7 @@ func following(f Facts) []Finding {
 		if why == "" {
 			why = "not connected"
 		}
-		return []Finding{fault("hostd", "systemctl start "+f.unit(), "it does not see libvirt: %s", why)}
+		return []Finding{fault("hostd", "systemctl restart "+f.unit()+"    # guests go on", "it does not see libvirt: %s", why)}
 	}
 	return []Finding{good("hostd", "follows libvirt %s at %s; domains that it feeds: %d", l.Version, l.Socket, l.Domains)}
 }

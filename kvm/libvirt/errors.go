@@ -72,6 +72,9 @@ func refusal(err error) error {
 	case rpc.ErrAuthFailed, rpc.ErrAuthCancelled, rpc.ErrAuthUnavailable, rpc.ErrAccessDenied:
 		return errRefused(message + ": be root, or have polkit allow it to this user")
 	}
+	if strings.Contains(message, "system bus") { // virPolkitCheckAuth, src/util/virpolkit.c
+		return errRefused(message + ": libvirtd asks polkit, over D-Bus, who may read: start dbus and libvirtd after it, or set auth_unix_ro = \"none\" in libvirtd.conf")
+	}
 	return errRefused(message)
 }
 

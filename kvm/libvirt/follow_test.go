@@ -388,6 +388,10 @@ func TestRefusedIsNotLost(t *testing.T) {
 	if !errors.As(refusal(rpc.Error{Code: uint32(rpc.ErrInternalError), Message: "a\xff"}), &refused) || refused != "a?" {
 		t.Errorf("%q", refused)
 	}
+	noBus := rpc.Error{Code: uint32(rpc.ErrInternalError), Message: "internal error: Unable to get system bus connection: Could not connect"}
+	if err := refusal(noBus); err == nil || !strings.Contains(err.Error(), "auth_unix_ro") {
+		t.Errorf("%v does not say what to do", err)
+	}
 	if refusal(rpc.ErrInterrupted) != nil || refusal(rpc.ErrUnsupported) == nil {
 		t.Error("told apart wrongly")
 	}
