@@ -127,8 +127,11 @@ func (r *Rate) UnmarshalText(text []byte) (err error) {
 }
 
 // clip keeps a value that is quoted in an error short.
-func clip(s string) string {
-	const most = 48
+func clip(s string) string { return Clip(s, 48) }
+
+// Clip keeps a text of somebody else's within so many bytes, and shows that there was
+// more of it.
+func Clip(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}

@@ -98,26 +98,19 @@ func (h HookCall) bounded() HookCall {
 	var rngs []libvirt.RNG
 	for _, r := range h.Domain.RNGs {
 		if r.Backend == "egd" && r.Type == "unix" && len(rngs) < maxDevices && len(r.Path) <= MaxPath {
+			// What is longer than any that is right stays wrong.
 			rngs = append(rngs, libvirt.RNG{
-				Backend: r.Backend, Type: r.Type, Mode: cut(r.Mode, maxWord), Path: r.Path, Reconnect: r.Reconnect, Alias: cut(r.Alias, maxWord),
+				Backend: r.Backend, Type: r.Type, Mode: config.Clip(r.Mode, maxWord), Path: r.Path, Reconnect: r.Reconnect, Alias: config.Clip(r.Alias, maxWord),
 			})
 		}
 	}
 	var channels []libvirt.Channel
 	for _, c := range h.Domain.Channels {
 		if len(channels) < maxDevices && len(c.Path) <= MaxPath {
-			c.Mode = cut(c.Mode, maxWord)
+			c.Mode = config.Clip(c.Mode, maxWord)
 			channels = append(channels, c)
 		}
 	}
 	h.Domain.RNGs, h.Domain.Channels = rngs, channels
 	return h
-}
-
-// cut keeps a text short. What is longer than any that is right stays wrong.
-func cut(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
 }
