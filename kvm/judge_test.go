@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"headgate/wire/pipe"
 )
 
 // asked sees that a client gets what it asks for.
@@ -34,17 +36,17 @@ func TestWhoIsThereBeforeTheOwnerIsKnown(t *testing.T) {
 			r.pin = pin
 			r.run(t)
 			other := r.start(t, stays, 0)
-			r.expect(t, Connected)
+			r.expect(t, pipe.Connected)
 			r.Judge() // nobody in particular is to be there
 			r.own(t, os.Getuid(), os.Getpid())
 			r.Judge()
 			r.turnedAway(t, nil, fmt.Sprintf("pid %d ", other.pid), fmt.Sprintf("that is pid %d", os.Getpid()))
 			conn := r.dial(t) // its server may not have ended yet
-			seen := map[EventKind]int{}
+			seen := map[pipe.EventKind]int{}
 			for range 2 {
 				seen[r.next(t).Kind]++
 			}
-			if seen[Disconnected] != 1 || seen[Connected] != 1 {
+			if seen[pipe.Disconnected] != 1 || seen[pipe.Connected] != 1 {
 				t.Fatalf("%v", seen)
 			}
 			asked(t, kind, conn)
@@ -62,7 +64,7 @@ func TestTheOwnerNoticesNothingOfBeingJudged(t *testing.T) {
 			r.pin = pin
 			r.run(t)
 			conn := r.dial(t)
-			r.expect(t, Connected)
+			r.expect(t, pipe.Connected)
 			before := descriptors(t)
 			for range 50 {
 				r.own(t, os.Getuid(), os.Getpid())
@@ -83,13 +85,13 @@ func TestTheOthersAreHungUpOnAlone(t *testing.T) {
 	r := open(t, EGD, 1<<16)
 	r.run(t)
 	conn := r.dial(t)
-	r.expect(t, Connected)
+	r.expect(t, pipe.Connected)
 	r.start(t, stays, 0)
-	r.expect(t, Connected)
+	r.expect(t, pipe.Connected)
 	r.own(t, os.Getuid(), os.Getpid())
 	r.Judge()
 	r.turnedAway(t, nil)
-	r.expect(t, Disconnected)
+	r.expect(t, pipe.Disconnected)
 	asked(t, EGD, conn)
 	if s := r.Stats(); !s.Connected || s.Refused != 1 {
 		t.Fatalf("%+v", s)
@@ -113,7 +115,7 @@ func TestAClientThatIsLetInMeanwhileIsJudged(t *testing.T) {
 			r.run(t)
 			conn := r.dial(t)
 			if uid == os.Getuid() {
-				r.expect(t, Connected)
+				r.expect(t, pipe.Connected)
 				return
 			}
 			r.turnedAway(t, errUser)

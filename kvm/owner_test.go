@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"headgate/wire/pipe"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -50,7 +52,7 @@ func (r *rig) own(t *testing.T, uid, pid int) {
 // line and, where nobody was let in before, that it moved nothing.
 func (r *rig) turnedAway(t *testing.T, why error, words ...string) {
 	t.Helper()
-	e := r.expect(t, Refused)
+	e := r.expect(t, pipe.Refused)
 	text := e.Err.Error()
 	if why != nil && !errors.Is(e.Err, why) {
 		t.Errorf("%v, want %v", e.Err, why)
@@ -83,7 +85,7 @@ func TestTheOwnerIsLetIn(t *testing.T) {
 			r := ownedBy(t, kind, pin, os.Getpid())
 			r.run(t)
 			r.dial(t)
-			r.expect(t, Connected)
+			r.expect(t, pipe.Connected)
 		})
 	})
 }
@@ -173,10 +175,10 @@ func TestAConnectionIsItsMakers(t *testing.T) {
 		for _, c := range []struct {
 			name  string
 			owner func(maker *peer) int
-			want  EventKind
+			want  pipe.EventKind
 		}{
-			{"the maker's", func(p *peer) int { return p.pid }, Connected},
-			{"its holder's", func(p *peer) int { return p.child }, Refused},
+			{"the maker's", func(p *peer) int { return p.pid }, pipe.Connected},
+			{"its holder's", func(p *peer) int { return p.child }, pipe.Refused},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				r := open(t, QEMU, 1<<16)
@@ -184,7 +186,7 @@ func TestAConnectionIsItsMakers(t *testing.T) {
 				maker := r.start(t, shares, 0)
 				r.own(t, os.Getuid(), c.owner(maker))
 				r.run(t)
-				if e := r.expect(t, c.want); e.Peer.PID != int32(maker.pid) {
+				if e := r.expect(t, c.want); e.Peer.(Peer).PID != int32(maker.pid) {
 					t.Fatalf("%v, made by %d", e.Peer, maker.pid)
 				}
 			})

@@ -9,8 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"headgate/wire"
-	"headgate/wire/feed"
+	"headgate/wire/pipe"
 )
 
 // Kind says which protocol a pipe speaks, and how strictly.
@@ -31,54 +30,17 @@ const (
 	sendBuffer = 4096
 )
 
-// Tap is what a pipe draws from.
-type Tap interface {
-	wire.Tap
-	// Fresh says that the guest has connected, and has had nothing yet.
-	Fresh()
-}
-
-// Event is something that happened on a pipe.
-type Event struct {
-	Kind   EventKind
-	Peer   Peer
-	Err    error       // why, with Disconnected, Refused and Broken
-	Report feed.Report // with Reported
-}
-
-// EventKind says what happened.
-type EventKind int
-
-const (
-	Connected    EventKind = iota
-	Disconnected           // the client left
-	Broken                 // the client broke the protocol, or the connection failed
-	Refused                // a client was turned away
-	Reported               // guestd said what it did
-)
-
 // Options of a pipe.
 type Options struct {
 	Kind   Kind
 	Socket Socket
-	Tap    Tap
-	Room   *Room       // for an egd pipe's clients; may be nil
-	Notify func(Event) // must not block
+	Tap    pipe.Tap
+	Room   *Room            // for an egd pipe's clients; may be nil
+	Notify func(pipe.Event) // must not block
 	// Owner is asked, for each client, who alone may be one. Where it is nil or
 	// says nil, the socket's mode alone decides. It must not block. When it says
 	// another than before, Judge is to be called.
 	Owner func() *Owner
-}
-
-// Stats is what happened on a pipe, over all its connections.
-type Stats struct {
-	Connected   bool
-	Connections uint64
-	Requests    uint64
-	Bytes       uint64
-	Refused     uint64 // clients turned away
-	Errors      uint64 // connections closed for what came from them, and reads of garbage
-	Dropped     uint64 // what was asked for or offered and not taken: EGD's 03, requests beyond the bound
 }
 
 // Pipe is a socket, and the connections of one guest to it.
@@ -96,6 +58,8 @@ type Pipe struct {
 
 	accepted, refused, broken atomic.Uint64
 }
+
+var _ pipe.Pipe = (*Pipe)(nil)
 
 // Open makes the pipe's socket; Run serves it. An error says what to do.
 func Open(opt Options) (*Pipe, error) {
@@ -117,7 +81,7 @@ func Open(opt Options) (*Pipe, error) {
 	return p, nil
 }
 
-func (p *Pipe) notify(e Event) {
+func (p *Pipe) notify(e pipe.Event) {
 	if p.opt.Notify != nil {
 		p.opt.Notify(e)
 	}
@@ -142,7 +106,7 @@ func (p *Pipe) Run(ctx context.Context) error {
 			// A client that has gone again, or no descriptor left: the next
 			// may do better, and the kernel makes us wait for it.
 			p.refused.Add(1)
-			p.notify(Event{Kind: Refused, Err: err})
+			p.notify(pipe.Event{Kind: pipe.Refused, Err: err})
 			if !pause(ctx, err) {
 				return nil
 			}
@@ -152,24 +116,21 @@ func (p *Pipe) Run(ctx context.Context) error {
 	}
 }
 
-// Push sends the guest fresh bytes that it did not ask for, because it was
-// restored, cloned or migrated, and says whether they are on their way: on a port
-// pipe, if the guest is connected. If it is not, or its QEMU is a new one, its next
-// connection begins so anyhow. The caller marks the tap as fresh before.
+// Push is for a port pipe; on others it does nothing.
 func (p *Pipe) Push() bool { return p.protocol.push() }
 
 // Close removes the socket of a pipe that is not run.
 func (p *Pipe) Close() error { return p.listener.Close() }
 
 // Stats is a snapshot.
-func (p *Pipe) Stats() Stats {
+func (p *Pipe) Stats() pipe.Stats {
 	p.mu.Lock()
 	connected := false
 	for _, c := range p.conns {
 		connected = connected || !c.expelled
 	}
 	p.mu.Unlock()
-	s := Stats{
+	s := pipe.Stats{
 		Connected:   connected,
 		Connections: p.accepted.Load(),
 		Refused:     p.refused.Load(),

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"headgate/wire/pipe"
+
 	"go.uber.org/goleak"
 )
 
@@ -27,7 +29,7 @@ func TestSocketHasItsModeAndItsClientIsFresh(t *testing.T) {
 			t.Fatalf("%v, %v", info.Mode(), err)
 		}
 		r.dial(t)
-		if e := r.expect(t, Connected); e.Peer.PID != int32(os.Getpid()) || e.Peer.UID != uint32(os.Getuid()) {
+		if e := r.expect(t, pipe.Connected); e.Peer.(Peer).PID != int32(os.Getpid()) || e.Peer.(Peer).UID != uint32(os.Getuid()) {
 			t.Fatalf("peer %v", e.Peer)
 		}
 		for deadline := time.Now().Add(10 * time.Second); r.tap.fresh.Load() != 1; {
@@ -63,9 +65,9 @@ func TestOneClientAtATime(t *testing.T) {
 		t.Run(string(kind), func(t *testing.T) {
 			r := run(t, kind, 1<<16)
 			first := r.dial(t)
-			r.expect(t, Connected)
+			r.expect(t, pipe.Connected)
 			second := r.dial(t)
-			if e := r.expect(t, Refused); !errors.Is(e.Err, errBusy) {
+			if e := r.expect(t, pipe.Refused); !errors.Is(e.Err, errBusy) {
 				t.Fatal(e.Err)
 			}
 			if _, err := second.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
@@ -88,12 +90,12 @@ func TestOneClientAtATime(t *testing.T) {
 func TestGarbageHarmsItsOwnConnectionAlone(t *testing.T) {
 	r := run(t, EGD, 1<<16)
 	good, bad := r.dial(t), r.dial(t)
-	r.expect(t, Connected)
-	r.expect(t, Connected)
+	r.expect(t, pipe.Connected)
+	r.expect(t, pipe.Connected)
 	if _, err := bad.Write([]byte{0xff, 0xff}); err != nil {
 		t.Fatal(err)
 	}
-	r.expect(t, Broken)
+	r.expect(t, pipe.Broken)
 	if _, err := good.Write([]byte{2, 64}); err != nil {
 		t.Fatal(err)
 	}
@@ -108,15 +110,15 @@ func TestGarbageHarmsItsOwnConnectionAlone(t *testing.T) {
 func TestClientsBeyondTheRoomAreTurnedAway(t *testing.T) {
 	r := run(t, EGD, 1<<16)
 	r.dial(t)
-	r.expect(t, Connected)
+	r.expect(t, pipe.Connected)
 	second := r.dial(t)
-	r.expect(t, Connected)
+	r.expect(t, pipe.Connected)
 	r.dial(t)
-	if e := r.expect(t, Refused); !errors.Is(e.Err, errMany) {
+	if e := r.expect(t, pipe.Refused); !errors.Is(e.Err, errMany) {
 		t.Fatal(e.Err)
 	}
 	second.Close()
-	r.expect(t, Disconnected)
+	r.expect(t, pipe.Disconnected)
 	for deadline := time.Now().Add(10 * time.Second); r.room.used.Load() != 0; {
 		if time.Now().After(deadline) {
 			t.Fatal("the room is not given back")
@@ -124,7 +126,7 @@ func TestClientsBeyondTheRoomAreTurnedAway(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	r.dial(t)
-	r.expect(t, Connected)
+	r.expect(t, pipe.Connected)
 }
 
 func TestAWaitingClientDoesNotKeepThePipe(t *testing.T) {
@@ -146,9 +148,9 @@ func TestNothingIsLeftOver(t *testing.T) {
 		before := descriptors(t)
 		for range 200 {
 			conn := r.dial(t)
-			r.expect(t, Connected)
+			r.expect(t, pipe.Connected)
 			conn.Close()
-			r.expect(t, Disconnected)
+			r.expect(t, pipe.Disconnected)
 		}
 		if after := descriptors(t); after > before {
 			t.Fatalf("%d descriptors before 200 clients, %d after", before, after)

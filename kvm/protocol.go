@@ -10,13 +10,13 @@ import (
 	"headgate/wire/egd"
 	"headgate/wire/feed"
 	"headgate/wire/feed/host"
+	"headgate/wire/pipe"
 )
 
 // pushed is how many bytes go to QEMU unasked when it connects: they complete
-// the request that it lost with the last connection. A Linux guest's hwrng core
-// asks for 64 bytes at a time on x86. What the guest did not ask for answers its
-// next request. guestd gets as many as its first seed.
-const pushed = 64
+// the request that it lost with the last connection. What the guest did not ask for
+// answers its next request. guestd gets as many as its first seed.
+const pushed = pipe.Seed
 
 // pid is what the EGD protocol's opcode 4 answers.
 var pid = strconv.Itoa(os.Getpid())
@@ -28,7 +28,7 @@ type protocol interface {
 	// push sends fresh bytes to who is connected, if the protocol has a way to.
 	push() bool
 	// count adds what all connections have done.
-	count(*Stats)
+	count(*pipe.Stats)
 }
 
 // egdProtocol is spoken on qemu and egd pipes.
@@ -51,7 +51,7 @@ func (p *egdProtocol) serve(ctx context.Context, conn *net.UnixConn) error {
 // for the next request.
 func (p *egdProtocol) push() bool { return false }
 
-func (p *egdProtocol) count(s *Stats) {
+func (p *egdProtocol) count(s *pipe.Stats) {
 	s.Requests, s.Bytes, s.Dropped = p.counters.Requests.Load(), p.counters.BytesOut.Load(), p.counters.Pushed.Load()
 }
 
@@ -61,13 +61,13 @@ type feedProtocol struct {
 	counters host.Counters
 }
 
-func newFeed(tap wire.Tap, notify func(Event)) *feedProtocol {
+func newFeed(tap wire.Tap, notify func(pipe.Event)) *feedProtocol {
 	p := &feedProtocol{}
 	p.server = host.Server{
 		Tap:       tap,
 		PushBytes: pushed,
 		Count:     &p.counters,
-		Report:    func(r feed.Report) { notify(Event{Kind: Reported, Report: r}) },
+		Report:    func(r feed.Report) { notify(pipe.Event{Kind: pipe.Reported, Report: r}) },
 	}
 	return p
 }
@@ -78,7 +78,4 @@ func (p *feedProtocol) serve(ctx context.Context, conn *net.UnixConn) error {
 
 func (p *feedProtocol) push() bool { return p.server.Push() }
 
-func (p *feedProtocol) count(s *Stats) {
-	s.Requests, s.Bytes, s.Dropped = p.counters.Requests.Load(), p.counters.BytesOut.Load(), p.counters.Refused.Load()
-	s.Errors += p.counters.Garbage.Load()
-}
+func (p *feedProtocol) count(s *pipe.Stats) { p.counters.Tell(s) }

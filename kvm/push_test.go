@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"headgate/wire/feed"
+	"headgate/wire/pipe"
 )
 
 func TestPushReachesGuestdAlone(t *testing.T) {
@@ -15,7 +16,7 @@ func TestPushReachesGuestdAlone(t *testing.T) {
 			t.Fatal("pushed to nobody")
 		}
 		conn := r.dial(t)
-		r.expect(t, Connected)
+		r.expect(t, pipe.Connected)
 		if kind != Port {
 			if r.Push() {
 				t.Fatal("pushed to one that cannot be pushed to")
@@ -31,7 +32,7 @@ func TestPushReachesGuestdAlone(t *testing.T) {
 			t.Fatalf("%v with %d bytes, epochs %x, %x", second.Type, len(second.Data), first.Epoch, second.Epoch)
 		}
 		conn.Close()
-		r.expect(t, Disconnected)
+		r.expect(t, pipe.Disconnected)
 		if r.Push() {
 			t.Fatal("pushed to one that has left")
 		}

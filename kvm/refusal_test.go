@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+
+	"headgate/wire/pipe"
 )
 
 func TestAWrongPeerTakesNoPlace(t *testing.T) {
@@ -22,7 +24,7 @@ func TestAWrongPeerTakesNoPlace(t *testing.T) {
 				}
 			}
 			first := r.dial(t)
-			r.expect(t, Connected)
+			r.expect(t, pipe.Connected)
 			fed(first)
 			r.own(t, os.Getuid()+1, os.Getpid())
 			second := r.dial(t)
@@ -38,7 +40,7 @@ func TestAWrongPeerTakesNoPlace(t *testing.T) {
 			unfed(t, r.dial(t))
 			// The first one's end and the second refusal come in any order.
 			for range 2 {
-				if e := r.next(t); e.Kind != Disconnected && !errors.Is(e.Err, errUser) {
+				if e := r.next(t); e.Kind != pipe.Disconnected && !errors.Is(e.Err, errUser) {
 					t.Fatalf("%+v", e)
 				}
 			}
@@ -71,14 +73,14 @@ func TestRefusalsLeaveNothingOver(t *testing.T) {
 			} {
 				r.owner.Store(o)
 				conn := r.dial(t)
-				r.expect(t, Refused)
+				r.expect(t, pipe.Refused)
 				conn.Close()
 			}
 			r.owner.Store(&Owner{UID: uid, PIDFile: own})
 			conn := r.dial(t)
-			r.expect(t, Connected)
+			r.expect(t, pipe.Connected)
 			conn.Close()
-			r.expect(t, Disconnected)
+			r.expect(t, pipe.Disconnected)
 		}
 		if after := descriptors(t); after > before {
 			t.Fatalf("%d descriptors before 250 clients, %d after", before, after)

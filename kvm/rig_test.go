@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"headgate/wire/pipe"
 	"headgate/wire/wiretest"
 )
 
@@ -27,7 +28,7 @@ type rig struct {
 	*Pipe
 	tap    *tap
 	path   string
-	events chan Event
+	events chan pipe.Event
 	room   Room
 	owner  atomic.Pointer[Owner]
 }
@@ -47,7 +48,7 @@ func open(t *testing.T, kind Kind, level int) *rig {
 	r := &rig{
 		tap:    &tap{Tank: wiretest.NewTank(level)},
 		path:   filepath.Join(t.TempDir(), "guest.sock"),
-		events: make(chan Event, 100),
+		events: make(chan pipe.Event, 100),
 	}
 	r.room.Resize(1)
 	var err error
@@ -57,7 +58,7 @@ func open(t *testing.T, kind Kind, level int) *rig {
 		Tap:    r.tap,
 		Room:   &r.room,
 		Owner:  r.owner.Load,
-		Notify: func(e Event) { r.events <- e },
+		Notify: func(e pipe.Event) { r.events <- e },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +95,7 @@ func (r *rig) dial(t *testing.T) net.Conn {
 	return conn
 }
 
-func (r *rig) expect(t *testing.T, kind EventKind) Event {
+func (r *rig) expect(t *testing.T, kind pipe.EventKind) pipe.Event {
 	t.Helper()
 	e := r.next(t)
 	if e.Kind != kind {
@@ -103,14 +104,14 @@ func (r *rig) expect(t *testing.T, kind EventKind) Event {
 	return e
 }
 
-func (r *rig) next(t *testing.T) Event {
+func (r *rig) next(t *testing.T) pipe.Event {
 	t.Helper()
 	select {
 	case e := <-r.events:
 		return e
 	case <-time.After(10 * time.Second):
 		t.Fatal("nothing happened")
-		return Event{}
+		return pipe.Event{}
 	}
 }
 

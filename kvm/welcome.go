@@ -6,6 +6,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"headgate/wire/pipe"
 )
 
 var (
@@ -36,7 +38,7 @@ func (p *Pipe) welcome(ctx context.Context, conn *net.UnixConn) {
 // refuse counts and tells that a client is turned away.
 func (p *Pipe) refuse(c *client, err error) {
 	p.refused.Add(1)
-	p.notify(Event{Kind: Refused, Peer: c.peer, Err: err})
+	p.notify(pipe.Event{Kind: pipe.Refused, Peer: c.peer, Err: err})
 }
 
 // client is one connection.
@@ -120,16 +122,16 @@ func (p *Pipe) attend(ctx context.Context, c *client) {
 		p.leave(c)
 		return // it was replaced or expelled itself meanwhile
 	}
-	p.notify(Event{Kind: Connected, Peer: c.peer})
+	p.notify(pipe.Event{Kind: pipe.Connected, Peer: c.peer})
 	p.opt.Tap.Fresh()
 	err := p.protocol.serve(ctx, c.conn)
 	p.leave(c)
 	switch {
 	case err == nil || ctx.Err() != nil || errors.Is(err, net.ErrClosed):
-		p.notify(Event{Kind: Disconnected, Peer: c.peer})
+		p.notify(pipe.Event{Kind: pipe.Disconnected, Peer: c.peer})
 	default:
 		p.broken.Add(1)
-		p.notify(Event{Kind: Broken, Peer: c.peer, Err: err})
+		p.notify(pipe.Event{Kind: pipe.Broken, Peer: c.peer, Err: err})
 	}
 }
 

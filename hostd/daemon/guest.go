@@ -16,6 +16,7 @@ import (
 	"headgate/kvm"
 	"headgate/ratelimit"
 	"headgate/wire/feed"
+	"headgate/wire/pipe"
 )
 
 // guest is one guest: its tap, which outlives its connections, and its pipes.
@@ -80,7 +81,7 @@ func (g *guest) close() {
 func (g *guest) fresh() {
 	g.tap.Fresh()
 	for _, o := range g.outlets {
-		if p := o.pipe.Load(); p != nil {
+		if p := o.opened(); p != nil {
 			p.Push()
 		}
 	}
@@ -95,21 +96,24 @@ func (g *guest) fits(class config.Class) bool {
 }
 
 // happened writes what a pipe tells into the event log.
-func (g *guest) happened(p config.Pipe, e kvm.Event) {
-	fields := map[string]string{"pipe": p.Kind + ":" + p.Path, "peer": e.Peer.String()}
+func (g *guest) happened(p config.Pipe, e pipe.Event) {
+	fields := map[string]string{"pipe": p.String()}
+	if e.Peer != nil {
+		fields["peer"] = e.Peer.String()
+	}
 	if e.Err != nil {
 		fields["error"] = e.Err.Error()
 	}
 	switch e.Kind {
-	case kvm.Connected:
+	case pipe.Connected:
 		g.event(slog.LevelInfo, "guest_connected", "guest connected", fields)
-	case kvm.Disconnected:
+	case pipe.Disconnected:
 		g.event(slog.LevelInfo, "guest_disconnected", "guest disconnected", fields)
-	case kvm.Broken:
+	case pipe.Broken:
 		g.event(slog.LevelWarn, "guest_broken", "connection closed: the guest's side broke the protocol or failed", fields)
-	case kvm.Refused:
+	case pipe.Refused:
 		g.event(slog.LevelWarn, "peer_refused", "a client was turned away", fields)
-	case kvm.Reported:
+	case pipe.Reported:
 		g.reported(e.Report)
 	}
 }

@@ -9,17 +9,20 @@ import (
 	"headgate/hostd/config"
 	"headgate/hostd/control"
 	"headgate/kvm"
+	"headgate/wire/pipe"
 )
 
 // outlet is one pipe of a guest, open or to be opened. It comes and goes without
 // the guest's others.
 type outlet struct {
-	opt   kvm.Options
-	owner atomic.Pointer[kvm.Owner] // who alone may be at its socket; nil: whom its mode lets in
-	pipe  atomic.Pointer[kvm.Pipe]  // nil: not open, fail says why
-	fail  atomic.Pointer[string]
-	stop  context.CancelFunc // nil: not started
-	done  chan struct{}      // closed when all that start has begun has ended
+	config.Pipe
+	socket kvm.Socket                // of one that listens
+	make   func() (pipe.Pipe, error) // opens it
+	owner  atomic.Pointer[kvm.Owner] // who alone may be at its socket; nil: whom its mode lets in
+	pipe   atomic.Pointer[pipe.Pipe] // nil: not open, fail says why
+	fail   atomic.Pointer[string]
+	stop   context.CancelFunc // nil: not started
+	done   chan struct{}      // closed when all that start has begun has ended
 }
 
 // retry is how long hostd waits before it tries again to make a socket.
@@ -27,15 +30,13 @@ const retry = 5 * time.Second
 
 // add gives the guest one pipe more; it is neither open nor started.
 func (g *guest) add(p config.Pipe, socket kvm.Socket) *outlet {
-	o := &outlet{}
-	socket.Path = p.Path
-	o.opt = kvm.Options{
-		Kind:   kvm.Kind(p.Kind),
-		Socket: socket,
-		Tap:    g.tap,
-		Room:   g.room,
-		Notify: func(e kvm.Event) { g.happened(p, e) },
-		Owner:  o.owner.Load,
+	o := &outlet{Pipe: p, socket: socket}
+	o.socket.Path = p.Path
+	notify := func(e pipe.Event) { g.happened(p, e) }
+	o.make = func() (pipe.Pipe, error) {
+		return kvm.Open(kvm.Options{
+			Kind: kvm.Kind(p.Kind), Socket: o.socket, Tap: g.tap, Room: g.room, Notify: notify, Owner: o.owner.Load,
+		})
 	}
 	g.outlets = append(g.outlets, o)
 	return o
@@ -44,7 +45,7 @@ func (g *guest) add(p config.Pipe, socket kvm.Socket) *outlet {
 // at finds the guest's pipe at a path; nil: there is none.
 func (g *guest) at(path string) *outlet {
 	for _, o := range g.outlets {
-		if o.opt.Socket.Path == path {
+		if o.Path == path {
 			return o
 		}
 	}
@@ -55,7 +56,7 @@ func (g *guest) at(path string) *outlet {
 // kind can connect; QEMU's rng-egd is an EGD client, too.
 func (g *guest) serves(kind, path string) bool {
 	o := g.at(path)
-	return o != nil && (o.opt.Kind == kvm.Port) == (kvm.Kind(kind) == kvm.Port)
+	return o != nil && (o.Kind == string(kvm.Port)) == (kind == string(kvm.Port))
 }
 
 // give has that process alone be at the pipe's socket from now on, and hangs up on
@@ -65,18 +66,26 @@ func (o *outlet) give(owner *kvm.Owner) {
 		return
 	}
 	o.owner.Store(owner)
-	if p := o.pipe.Load(); p != nil {
+	if p, listens := o.opened().(*kvm.Pipe); listens {
 		p.Judge()
 	}
 }
 
+// opened is the pipe, if it is open, else nil.
+func (o *outlet) opened() pipe.Pipe {
+	if p := o.pipe.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
 // open makes the pipe's socket.
 func (o *outlet) open() error {
-	p, err := kvm.Open(o.opt)
+	p, err := o.make()
 	if err != nil {
 		return o.failed(err)
 	}
-	o.pipe.Store(p)
+	o.pipe.Store(&p)
 	o.fail.Store(nil)
 	return nil
 }
@@ -101,13 +110,13 @@ func (o *outlet) start(ctx context.Context, g *guest) {
 
 func (o *outlet) serve(ctx context.Context, g *guest) {
 	for {
-		if p := o.pipe.Load(); p != nil {
+		if p := o.opened(); p != nil {
 			err := p.Run(ctx)
 			if err == nil {
 				return
 			}
 			g.event(slog.LevelError, "pipe_failed", "pipe failed, will be opened again", map[string]string{
-				"pipe": o.opt.Socket.Path, "error": o.failed(err).Error(),
+				"pipe": o.Path, "error": o.failed(err).Error(),
 			})
 		}
 		select {
@@ -116,7 +125,7 @@ func (o *outlet) serve(ctx context.Context, g *guest) {
 		case <-time.After(retry):
 		}
 		if o.open() == nil {
-			g.event(slog.LevelInfo, "pipe_opened", "pipe opened", map[string]string{"pipe": o.opt.Socket.Path})
+			g.event(slog.LevelInfo, "pipe_opened", "pipe opened", map[string]string{"pipe": o.Path})
 		}
 	}
 }
@@ -127,20 +136,20 @@ func (o *outlet) close() {
 	if o.stop != nil {
 		o.stop()
 		<-o.done
-	} else if p := o.pipe.Load(); p != nil {
+	} else if p := o.opened(); p != nil {
 		p.Close()
 	}
 }
 
 // connected says whether a client is connected.
 func (o *outlet) connected() bool {
-	p := o.pipe.Load()
+	p := o.opened()
 	return p != nil && p.Stats().Connected
 }
 
 func (o *outlet) status() control.PipeStatus {
-	s := control.PipeStatus{Kind: string(o.opt.Kind), Path: o.opt.Socket.Path}
-	if p := o.pipe.Load(); p != nil {
+	s := control.PipeStatus{Kind: o.Kind, Path: o.Path}
+	if p := o.opened(); p != nil {
 		st := p.Stats()
 		s.Connected, s.Connections = st.Connected, st.Connections
 		s.Requests, s.Bytes, s.Refused, s.Errors, s.Dropped = st.Requests, st.Bytes, st.Refused, st.Errors, st.Dropped

@@ -59,9 +59,7 @@ func (d *Daemon) plumb(m *domain, want []config.Pipe, uid int) error {
 	owner := m.ownerOf(d.config.Libvirt, uid)
 	changed := false
 	g.outlets = slices.DeleteFunc(g.outlets, func(o *outlet) bool {
-		s := o.opt.Socket
-		p := config.Pipe{Kind: string(o.opt.Kind), Path: s.Path}
-		if slices.Contains(want, p) && s.UID == uid && s.Label == m.label && o.pipe.Load() != nil {
+		if slices.Contains(want, o.Pipe) && o.socket.UID == uid && o.socket.Label == m.label && o.opened() != nil {
 			o.give(owner)
 			return false
 		}

@@ -156,7 +156,7 @@ func (d *Daemon) yield(to []config.Guest) {
 	}
 	for _, m := range d.domains {
 		if g := m.guest; g != nil && g.origin == control.OriginLibvirt &&
-			(names[g.name] || slices.ContainsFunc(g.outlets, func(o *outlet) bool { return paths[o.opt.Socket.Path] })) {
+			(names[g.name] || slices.ContainsFunc(g.outlets, func(o *outlet) bool { return paths[o.Path] })) {
 			d.drop(g, "guest removed: one of the configuration takes its place")
 		}
 	}

@@ -24,7 +24,7 @@ func (d *Daemon) sweep() {
 	folder, own := d.config.Libvirt.Guests, map[string]bool{}
 	for _, g := range d.guests {
 		for _, o := range g.outlets {
-			own[o.opt.Socket.Path] = true
+			own[o.Path] = true
 		}
 	}
 	d.mu.Unlock()

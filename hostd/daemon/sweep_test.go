@@ -78,11 +78,11 @@ func TestDeadSocketsOfAnEarlierHostdAreRemoved(t *testing.T) {
 	h.killed(folder+"again.sock", false)
 	h.mu.Lock()
 	for _, o := range h.guests["mine"].outlets {
-		h.ages(o.opt.Socket.Path)
+		h.ages(o.Path)
 	}
-	own := h.guests["mine"].outlets[0].opt
-	own.Socket.Path = folder + "again.sock"
-	h.guests["mine"].outlets = append(h.guests["mine"].outlets, &outlet{opt: own})
+	own := h.guests["mine"].outlets[0].Pipe
+	own.Path = folder + "again.sock"
+	h.guests["mine"].outlets = append(h.guests["mine"].outlets, &outlet{Pipe: own})
 	h.mu.Unlock()
 	for _, name := range []string{"web1.sock", "live.sock", "full.sock", "datagram.sock"} {
 		h.ages(folder + name)

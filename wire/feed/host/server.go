@@ -9,6 +9,7 @@ import (
 
 	"headgate/wire"
 	"headgate/wire/feed"
+	"headgate/wire/pipe"
 )
 
 const (
@@ -32,6 +33,14 @@ type Counters struct {
 	BadCRC   atomic.Uint64 // frames with a wrong checksum
 	Skipped  atomic.Uint64 // bytes that belonged to no frame
 	Garbage  atomic.Uint64 // reads in which bytes were skipped or a checksum was wrong
+}
+
+// Tell adds what was counted to the state of the pipe that the servers are behind.
+func (c *Counters) Tell(s *pipe.Stats) {
+	s.Requests += c.Requests.Load()
+	s.Bytes += c.BytesOut.Load()
+	s.Dropped += c.Refused.Load()
+	s.Errors += c.Garbage.Load()
 }
 
 // Server feeds one guest. Set the fields before the first Serve.
