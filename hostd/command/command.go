@@ -13,6 +13,7 @@ import (
 
 	"headgate/hostd/config"
 	"headgate/hostd/control"
+	"headgate/xen"
 )
 
 // App is what the commands work with. Run must be given; New gives the rest.
@@ -28,6 +29,8 @@ type App struct {
 	Config  string // where the configuration is when no --config is given
 
 	control       string
+	xenstorePath  string
+	dom0          func() error // says why this system is no dom0
 	libvirtSocket string
 	dialLibvirt   func(ctx context.Context, sockets []string) (libvirtd, error)
 	hookPatience  time.Duration
@@ -38,7 +41,7 @@ type App struct {
 func New(version string, run func(ctx context.Context, configPath string) error) *App {
 	return &App{
 		Run: run, Version: version, In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Log: syslogLine, Now: time.Now,
-		Config: "/etc/headgate/hostd.toml", dialLibvirt: dialLibvirt,
+		Config: "/etc/headgate/hostd.toml", dialLibvirt: dialLibvirt, dom0: xen.Dom0,
 		hookPatience: hookPatience, hookLastWord: hookLastWord,
 	}
 }
@@ -108,7 +111,7 @@ func (a *App) root() *cobra.Command {
 		path = config.Default().Control
 	}
 	root.PersistentFlags().StringVar(&a.control, "control", path, "control socket `PATH` of the running hostd (or HEADGATE_CONTROL)")
-	root.AddCommand(a.serve(), a.check(), a.status(), a.events(), a.guest(), a.source(), a.libvirt(), a.version())
+	root.AddCommand(a.serve(), a.check(), a.status(), a.events(), a.guest(), a.source(), a.libvirt(), a.xen(), a.version())
 	return root
 }
 

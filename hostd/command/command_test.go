@@ -71,7 +71,7 @@ func newRig(t *testing.T) *rig {
 			t.Error(err)
 		}
 	})
-	r.App = &App{Version: "1.2.3", In: strings.NewReader(""), Out: &r.out, Err: &r.err, Log: r.logged.add, Now: func() time.Time { return now },
+	r.App = &App{dom0: func() error { return errors.New("this is no dom0") }, Version: "1.2.3", In: strings.NewReader(""), Out: &r.out, Err: &r.err, Log: r.logged.add, Now: func() time.Time { return now },
 		Config: filepath.Join(t.TempDir(), "hostd.toml"), hookPatience: ages, hookLastWord: ages,
 		Run: func(_ context.Context, path string) error { r.served = path; return nil }}
 	return r

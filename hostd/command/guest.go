@@ -70,7 +70,7 @@ func (a *App) guestAdd() *cobra.Command {
 	}
 	spec := control.GuestSpec{}
 	class := c.Flags().String("class", config.DefaultClass, "`CLASS` that gives its limits")
-	pipes := c.Flags().StringArray("pipe", nil, "`PIPE` as qemu:PATH, egd:PATH or port:PATH; may be given again")
+	pipes := c.Flags().StringArray("pipe", nil, "`PIPE` as qemu:PATH, egd:PATH, port:PATH, vchan:DOMAIN or channel:PATH; may be given again")
 	rate, burst, weight := limitFlags(c.Flags())
 	owner := c.Flags().String("socket-owner", "", "`USER:GROUP` that gets the sockets")
 	mode := c.Flags().String("socket-mode", "", "`MODE` of the sockets, as \"0660\"")

@@ -19,7 +19,7 @@ func (a *App) libvirtAttach() *cobra.Command {
 		Args:    exactly("DOMAIN"),
 	}
 	on := newSides(c)
-	policy := newPolicyFlags(c)
+	policy := domainsPolicy(c)
 	port := c.Flags().Bool("port", false, "also guestd's port, "+libvirt.EntropyPort)
 	replace := c.Flags().Bool("replace", false, "take out its other rng devices, and make anew what is wired wrongly or not connected; of the port with --port alone")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -32,7 +32,7 @@ func (a *App) libvirtAttach() *cobra.Command {
 			if d.live {
 				markCut(d.devices, s.Guests)
 			}
-			if err := policy.check(d.info.Name, s.Classes, d.Policy); err != nil {
+			if err := policy.check(d.info.Name, s.Classes, fromXML(d.Policy)); err != nil {
 				return plan{}, err
 			}
 			return planAttach(d.info.Name, d.devices, d.Policy, w), nil

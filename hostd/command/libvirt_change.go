@@ -210,7 +210,7 @@ func (s step) take(ctx context.Context, conn libvirtd, d definition) (done strin
 		if text, err = libvirt.PolicyXML(s.policy); err != nil {
 			return "", err
 		}
-		done = "policy set: " + policyText(s.policy)
+		done = "policy set: " + policyText(*fromXML(&s.policy))
 	}
 	if err := conn.SetPolicy(ctx, uuid, text, d.live, !d.live); err != nil {
 		return "", fmt.Errorf("set its policy: %w", err)

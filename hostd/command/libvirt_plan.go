@@ -65,8 +65,8 @@ const (
 // moment than none.
 func planAttach(name string, have []device, policy *libvirt.Policy, w wiring) plan {
 	var p plan
-	if next := w.policy.over(policy); next != nil {
-		p.add(step{act: setPolicy, policy: *next})
+	if next := w.policy.over(fromXML(policy)); next != nil {
+		p.add(step{act: setPolicy, policy: toXML(*next)})
 	}
 	again := "hostd libvirt attach " + config.ShellWord(name) + " --replace"
 	state, others := judge(have, w.rng)

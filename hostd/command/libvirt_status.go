@@ -113,11 +113,7 @@ func guestOf(d definition, guests []control.GuestStatus) (found *control.GuestSt
 
 func (a *App) domainTable(domains []domainRow, s control.Status, absent error) {
 	l := lookOf(a.Out)
-	if absent != nil {
-		fmt.Fprintf(a.Out, "%s\n", l.warn.Render(fmt.Sprintf("note: %v: nobody is fed meanwhile", absent)))
-	} else if line := s.Libvirt.Error; s.Libvirt.Follow && !s.Libvirt.Connected && line != "" {
-		fmt.Fprintf(a.Out, "%s\n", l.warn.Render("note: hostd does not follow libvirt: "+printable(line)))
-	}
+	a.noteUnseen(l, absent, s.Libvirt.Follow && !s.Libvirt.Connected, "libvirt", s.Libvirt.Error)
 	if len(domains) == 0 {
 		fmt.Fprintln(a.Out, "libvirt has no domain.")
 		return
@@ -180,4 +176,15 @@ func (d domainRow) cells(l look, unknown bool) []cell {
 // wired tells whether the domain has anything that hostd could feed.
 func (d domainRow) wired() bool {
 	return wired(libvirt.Domain{RNGs: d.RNGs, Channels: d.Ports})
+}
+
+// noteUnseen says over a table of domains why hostd does not see them, if it does
+// not.
+func (a *App) noteUnseen(l look, absent error, unseen bool, of, why string) {
+	switch {
+	case absent != nil:
+		fmt.Fprintln(a.Out, l.warn.Render(fmt.Sprintf("note: %v: nobody is fed meanwhile", absent)))
+	case unseen && why != "":
+		fmt.Fprintln(a.Out, l.warn.Render("note: hostd does not follow "+of+": "+printable(why)))
+	}
 }

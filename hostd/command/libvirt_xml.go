@@ -20,7 +20,7 @@ func (a *App) libvirtXML() *cobra.Command {
 		Example: "  hostd libvirt xml web1 --class gold --rate 4KiB/s",
 		Args:    exactly("DOMAIN"),
 	}
-	policy := newPolicyFlags(c)
+	policy := domainsPolicy(c)
 	port := c.Flags().Bool("port", false, "also guestd's port, "+libvirt.EntropyPort)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		ctx, stop := context.WithTimeout(c.Context(), libvirtPatience)
@@ -73,7 +73,7 @@ func (a *App) nameDomain(ctx context.Context, domain string) (libvirt.Info, erro
 func (w wiring) xml() (string, error) {
 	var b strings.Builder
 	if p := w.policy.over(nil); p != nil {
-		text, err := libvirt.PolicyXML(*p)
+		text, err := libvirt.PolicyXML(toXML(*p))
 		if err != nil {
 			return "", err
 		}

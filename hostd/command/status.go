@@ -57,6 +57,7 @@ func (a *App) printStatus(s control.Status) error {
 	sourceTable(&b, l, s.Sources, a.Now())
 	fmt.Fprintln(&b)
 	guestTable(&b, l, s.Guests)
+	xenLine(&b, l, s.Xen)
 	_, err := io.WriteString(a.Out, b.String())
 	return err
 }
@@ -145,7 +146,8 @@ func guestState(l look, g control.GuestStatus) cell {
 	connected := false
 	for _, p := range g.Pipes {
 		connected = connected || p.Connected
-		if p.Error != "" {
+		// Of a ring or a channel it is the other end that is to be there.
+		if p.Error != "" && (config.Pipe{Kind: p.Kind}).Listens() {
 			return styled("broken", l.bad)
 		}
 	}

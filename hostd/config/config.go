@@ -24,6 +24,7 @@ type Config struct {
 	Classes   []Class  // always holds "default"
 	Guests    []Guest
 	Libvirt   Libvirt
+	Xen       Xen
 }
 
 // Log says how hostd logs when it does not write to the journal.
@@ -95,6 +96,7 @@ func Default() *Config {
 		Health:    Health{AlphaLog2: 40},
 		Classes:   []Class{defaultClass()},
 		Libvirt:   defaultLibvirt(),
+		Xen:       defaultXen(),
 	}
 }
 

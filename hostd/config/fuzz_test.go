@@ -72,6 +72,10 @@ func encode(c *Config) []byte {
 	line("socket", c.Libvirt.Socket)
 	line("guests", c.Libvirt.Guests)
 	line("pids", c.Libvirt.PIDs)
+	b.WriteString("[xen]\n")
+	line("follow", c.Xen.Follow)
+	line("socket", c.Xen.Socket)
+	line("unlisted", c.Xen.Unlisted)
 	for _, g := range c.Guests {
 		b.WriteString("[[guest]]\n")
 		line("name", g.Name)

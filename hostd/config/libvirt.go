@@ -32,9 +32,9 @@ func (l *Libvirt) fields() fields {
 	}
 }
 
-// DomainGuest is the name of the guest that a libvirt domain is: its own, or its
-// UUID where the name cannot be a guest's. A name that looks like a UUID could be
-// taken for another domain's, and is not used either.
+// DomainGuest is the name of the guest that a domain is: its own, or its UUID where
+// the name cannot be a guest's. A name that looks like a UUID could be taken for
+// another domain's, and is not used either.
 func DomainGuest(name, uuid string) string {
 	if CheckName(name) == nil && !IsUUID(strings.ToLower(name)) {
 		return name
@@ -42,7 +42,7 @@ func DomainGuest(name, uuid string) string {
 	return uuid
 }
 
-// IsUUID says whether s is a UUID as libvirt writes it: lower case, with dashes.
+// IsUUID says whether s is a UUID as libvirt and Xen's tools write it: lower case, with dashes.
 func IsUUID(s string) bool {
 	if len(s) != 36 {
 		return false
@@ -60,11 +60,11 @@ func IsUUID(s string) bool {
 	return true
 }
 
-// CheckDomainName says what is wrong with the name of a libvirt domain. libvirt
-// names files after it, so that it has no / in it, and no more bytes than a file's
+// CheckDomainName says what is wrong with the name of a domain. libvirt names files
+// after it, so that it has no / in it, and no more bytes than a file's
 // name (NAME_MAX, linux/limits.h).
 func CheckDomainName(name string) error {
-	const allowed = "the name of a libvirt domain: 1 to 255 bytes without / and control characters"
+	const allowed = "the name of a domain: 1 to 255 bytes without / and control characters"
 	switch {
 	case name == "":
 		return refuse(allowed, "no name is given")

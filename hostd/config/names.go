@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os/user"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -53,41 +52,6 @@ func checkPath(path string, longest int) error {
 
 func checkSocketPath(path string) error { return checkPath(path, maxSocketPath) }
 func checkFilePath(path string) error   { return checkPath(path, maxPath) }
-
-// Pipe is one way into a guest, written "qemu:/run/headgate/guests/web1.sock".
-type Pipe struct{ Kind, Path string }
-
-var (
-	pipeKinds        = []string{"qemu", "egd", "port"}
-	unbuiltPipeKinds = []string{"vhost-user", "vchan", "channel"}
-)
-
-const allowedPipe = "qemu:PATH, egd:PATH, port:PATH"
-
-// ParsePipe reads "KIND:PATH".
-func ParsePipe(s string) (Pipe, error) {
-	kind, path, found := strings.Cut(s, ":")
-	switch {
-	case !found:
-		return Pipe{}, refuse(allowedPipe, "%q has no kind", clip(s))
-	case slices.Contains(unbuiltPipeKinds, kind):
-		return Pipe{}, refuse(allowedPipe, "pipes of kind %q are not built yet", kind)
-	case !slices.Contains(pipeKinds, kind):
-		return Pipe{}, refuse(allowedPipe, "%q is not a kind of pipe", clip(kind))
-	}
-	return Pipe{Kind: kind, Path: path}, checkSocketPath(path)
-}
-
-func (p Pipe) String() string { return p.Kind + ":" + p.Path }
-
-// MarshalText writes the pipe as String does.
-func (p Pipe) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
-
-// UnmarshalText reads what ParsePipe reads.
-func (p *Pipe) UnmarshalText(text []byte) (err error) {
-	*p, err = ParsePipe(string(text))
-	return err
-}
 
 // Owner is who a socket is given to: "user", "user:group" or ":group".
 type Owner string

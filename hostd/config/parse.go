@@ -70,6 +70,7 @@ func (c *Config) fields(report report) fields {
 		}, report),
 		"health":  aTable("health", fields{"alpha": alpha(&c.Health.AlphaLog2)}, report),
 		"libvirt": aTable("libvirt", c.Libvirt.fields(), report),
+		"xen":     aTable("xen", c.Xen.fields(), report),
 		"source": tables("source", func() fields {
 			c.Sources = append(c.Sources, Source{})
 			return c.Sources[len(c.Sources)-1].fields()

@@ -50,6 +50,11 @@ socket = "/run/libvirt/libvirt-sock-ro"
 guests = "/run/hg/domains"
 pids = "/run/libvirt/qemu/driver"
 
+[xen]
+follow = false
+socket = "/run/xenstored/other"
+unlisted = true
+
 [[guest]]
 name = "web1"
 class = "gold"
@@ -62,6 +67,10 @@ rate = "2KiB/s"
 [[guest]]
 name = "web2"
 pipes = ["egd:/run/hg/web2.sock"]
+
+[[guest]]
+name = "web3"
+pipes = ["vchan:web3", "channel:/run/hg/web3.channel"]
 `
 
 func TestParseWhole(t *testing.T) {
@@ -85,8 +94,10 @@ func TestParseWhole(t *testing.T) {
 		Guests: []Guest{
 			{Name: "web1", Class: "gold", Rate: 2048, Pipes: []Pipe{{"qemu", "/run/hg/web1.sock"}, {"port", "/run/hg/web1.port"}}},
 			{Name: "web2", Class: "default", Pipes: []Pipe{{"egd", "/run/hg/web2.sock"}}},
+			{Name: "web3", Class: "default", Pipes: []Pipe{{"vchan", "web3"}, {"channel", "/run/hg/web3.channel"}}},
 		},
 		Libvirt: Libvirt{false, "/run/libvirt/libvirt-sock-ro", "/run/hg/domains", "/run/libvirt/qemu/driver"},
+		Xen:     Xen{false, "/run/xenstored/other", true},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -145,8 +156,13 @@ func TestMistakes(t *testing.T) {
 		{"mode", "[[class]]\nname='a'\nsocket_mode='0060'", `f:3: class.socket_mode: "0060" is not such a mode`},
 		{"class missing", "[[guest]]\nname='a'\nclass='b'\npipes=['qemu:/a']", `f:3: guest.class: there is no class "b"; allowed: default`},
 		{"no pipes", "[[guest]]\nname='a'", "f:1: guest.pipes: guest a has 0 pipes; allowed: 1 to 16 of qemu:PATH"},
-		{"pipe kind", "[[guest]]\nname='a'\npipes=['kemu:/a']", `f:3: guest.pipes: "kemu" is not a kind of pipe; allowed: qemu:PATH, egd:PATH, port:PATH`},
-		{"pipe unbuilt", "[[guest]]\nname='a'\npipes=['vchan:3']", `f:3: guest.pipes: pipes of kind "vchan" are not built yet`},
+		{"pipe kind", "[[guest]]\nname='a'\npipes=['kemu:/a']", `f:3: guest.pipes: "kemu" is not a kind of pipe; allowed: qemu:PATH, egd:PATH, port:PATH, vchan:DOMAIN, channel:PATH`},
+		{"pipe unbuilt", "[[guest]]\nname='a'\npipes=['vhost-user:/a']", `f:3: guest.pipes: pipes of kind "vhost-user" are not built yet`},
+		{"pipe of a Xen domain", "[[guest]]\nname='a'\npipes=['vchan:']", `f:3: guest.pipes: no domain is named; allowed: the name of a Xen domain, its UUID in lower case, or its domid: 1 to 32751`},
+		{"one Xen domain twice", "[[guest]]\nname='a'\npipes=['vchan:web1']\n[[guest]]\nname='b'\npipes=['vchan:web1']", `f:6: guest.pipes: "web1" is taken by guest a`},
+		{"channel without a path", "[[guest]]\nname='a'\npipes=['channel:web1']", `f:3: guest.pipes: "web1" is not such a path`},
+		{"xen key", "[xen]\nfolow = true", "f:2: xen.folow: unknown key; allowed: follow, socket, unlisted"},
+		{"xen socket", "[xen]\nsocket = 'x'", `f:2: xen.socket: "x" is not such a path`},
 		{"pipe relative", "[[guest]]\nname='a'\npipes=['qemu:a']", `f:3: guest.pipes: "a" is not such a path; allowed: an absolute path of at most 107 bytes`},
 		{"pipe dots", "[[guest]]\nname='a'\npipes=['qemu:/a/../b']", `f:3: guest.pipes: "/a/../b" is not such a path`},
 		{"pipe long", "[[guest]]\nname='a'\npipes=['qemu:/" + long + long + "']", "is 201 bytes long"},

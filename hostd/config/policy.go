@@ -9,29 +9,37 @@ import (
 	"unicode/utf8"
 )
 
-// Policy is what a libvirt domain asks for in its XML, as it is written there; who
-// reads that has bounded it.
+// Policy is what is written for a domain, as it is written there: in a libvirt
+// domain's XML, or in xenstore. Who reads that has bounded it.
 type Policy struct {
 	Class, Rate, Weight, Quality string
 	Unknown                      []string // what else is in it, such as: attribute "klass"
+	Operator                     bool     // it is the word of the host's operator, and not of who may edit the domain
 }
 
-const allowedAttribute = "class, rate, weight, quality"
+// allowed are the parts that a policy may have.
+func (p Policy) allowed() string {
+	if p.Operator {
+		return "class, rate, weight"
+	}
+	return "class, rate, weight, quality"
+}
 
 var errAbove = errors.New("above the class's")
 
 // Policy gives the class and the limits that a domain's policy comes to, and what
-// is wrong with it; each mistake names the domain and the attribute. The policy is
-// the word of whoever may edit the domain, who must not get at others' shares: it
-// chooses among the classes marked selectable and the default one, and lowers that
-// class's limits. What is above them counts as the class's own; anything else that
-// is wrong makes the whole policy the default class's.
+// is wrong with it; each mistake names the domain and the attribute. But for the
+// operator's, who may choose any class and any limits, a policy is the word of whoever
+// may edit the domain, who must not get at others' shares: it chooses among the classes
+// marked selectable and the default one, and lowers that class's limits. What is above
+// them counts as the class's own; anything else that is wrong makes the whole policy
+// the default class's.
 func (c *Config) Policy(domain string, p Policy) (Guest, []error) {
 	var mistakes []error
 	wrong := func(attribute string, err error) {
 		mistakes = append(mistakes, fmt.Errorf("domain %s: policy %s: %w", domainText(domain), attribute, err))
 	}
-	class, err := c.selectable(p.Class)
+	class, err := c.selectable(p)
 	if err != nil {
 		wrong("class", err)
 	}
@@ -56,7 +64,7 @@ func (c *Config) Policy(domain string, p Policy) (Guest, []error) {
 	}
 	for _, attribute := range p.Unknown {
 		whole = false
-		wrong("not understood", refuse(allowedAttribute, "%s", inLine(attribute)))
+		wrong("not understood", refuse(p.allowed(), "%s", inLine(attribute)))
 	}
 	if !whole {
 		return Guest{Class: DefaultClass}, mistakes
@@ -66,15 +74,16 @@ func (c *Config) Policy(domain string, p Policy) (Guest, []error) {
 
 // selectable finds the class that a policy names; with an error it is the default
 // class.
-func (c *Config) selectable(name string) (Class, error) {
+func (c *Config) selectable(p Policy) (Class, error) {
+	name := p.Class
 	otherwise, _ := c.Class(DefaultClass)
 	class, known := c.Class(name)
-	if known && (class.Name == DefaultClass || class.Selectable) {
+	if known && (class.Name == DefaultClass || class.Selectable || p.Operator) {
 		return class, nil
 	}
 	allowed := []string{DefaultClass}
 	for _, k := range c.Classes {
-		if k.Selectable && k.Name != DefaultClass {
+		if (k.Selectable || p.Operator) && k.Name != DefaultClass {
 			allowed = append(allowed, k.Name)
 		}
 	}
@@ -97,7 +106,7 @@ func (p Policy) rate(class Class) (Rate, error) {
 	switch {
 	case err != nil:
 		return 0, err
-	case r > class.Rate: // Unlimited is the largest of all
+	case r > class.Rate && !p.Operator: // Unlimited is the largest of all
 		return 0, fmt.Errorf("%v is %w %v; allowed: no more than that", r, errAbove, class.Rate)
 	}
 	return r, checkRate(r)
@@ -112,7 +121,7 @@ func (p Policy) weight(class Class) (int, error) {
 	switch {
 	case err != nil:
 		return 0, refuse("a whole number", "%q is not a weight", clip(p.Weight))
-	case int(n) > class.Weight:
+	case int(n) > class.Weight && !p.Operator:
 		return 0, fmt.Errorf("%d is %w %d; allowed: no more than that", n, errAbove, class.Weight)
 	}
 	return int(n), checkWeight(int(n))

@@ -67,6 +67,7 @@ func TestReferenceHasEveryKey(t *testing.T) {
 	section("class.", (&Class{}).fields())
 	section("guest.", (&Guest{}).fields())
 	section("libvirt.", (&Libvirt{}).fields())
+	section("xen.", (&Xen{}).fields())
 }
 
 // What the README shows is a configuration that works.

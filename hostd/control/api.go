@@ -49,6 +49,7 @@ type Status struct {
 	Classes   []config.Class  `json:"classes"`
 	Guests    []GuestStatus   `json:"guests"` // in the order of their names
 	Libvirt   LibvirtStatus   `json:"libvirt"`
+	Xen       XenStatus       `json:"xen"`
 }
 
 // SourceStatus is the state of one source, as its pump tells it.
@@ -69,6 +70,7 @@ const (
 	OriginAPI    = "api"    // added live
 
 	OriginLibvirt = "libvirt" // a domain of libvirt's, which comes and goes with it
+	OriginXen     = "xen"     // a domain of Xen's, likewise
 )
 
 // GuestStatus is what is known about one guest.
@@ -91,10 +93,11 @@ type GuestStatus struct {
 	Seeded          bool         `json:"seeded"`              // has had its first 64 bytes since it came
 	LastReport      *Report      `json:"last_report,omitempty"`
 
-	Domain *DomainStatus `json:"domain,omitempty"` // nil: not one of libvirt's
+	Domain *DomainStatus `json:"domain,omitempty"` // nil: not one of libvirt's or Xen's, or it is not there
 }
 
-// PipeStatus is the state of one pipe of a guest.
+// PipeStatus is the state of one pipe of a guest. The path of a vchan pipe is what
+// names its domain.
 type PipeStatus struct {
 	Kind        string `json:"kind"`
 	Path        string `json:"path"`
@@ -105,7 +108,7 @@ type PipeStatus struct {
 	Refused     uint64 `json:"refused"`         // peers turned away
 	Errors      uint64 `json:"errors"`          // connections closed for what came, and reads of garbage
 	Dropped     uint64 `json:"dropped"`         // asked for or offered, and not taken: EGD's opcode 03, requests beyond the bound
-	Error       string `json:"error,omitempty"` // why it is not open, if it is not
+	Error       string `json:"error,omitempty"` // why it is not open, or not connected though it could be
 }
 
 // Report is what guestd last said of itself; every text in it is the guest's word.

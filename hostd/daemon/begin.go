@@ -26,11 +26,11 @@ func (d *Daemon) begin() {
 		pipes += len(g.Pipes)
 	}
 	d.sayRoom(d.makeRoom(pipes))
-	taken := map[string]string{}
+	taken := taken{map[string]string{}, map[string]string{}}
 	for _, g := range d.config.Guests {
-		taken[g.Name] = "the configuration has a guest of that name"
+		taken.names[g.Name] = "the configuration has a guest of that name"
 		for _, p := range g.Pipes {
-			taken[p.Path] = "the configuration has a pipe at " + p.Path
+			taken.paths[p.Path] = "the configuration has a pipe at " + p.Path
 		}
 		_ = d.bring(control.GuestSpec{Guest: g}, control.OriginConfig) // it is in the event log
 	}
@@ -39,12 +39,16 @@ func (d *Daemon) begin() {
 	}
 }
 
+// taken are the names and paths of the guests that there are, each with why no other
+// can have it. A domain of Xen's may be called as a guest is.
+type taken struct{ names, paths map[string]string }
+
 // comeBack brings a guest that was added live in an earlier run, unless its name
 // or a path of it is taken. What cannot be now stays in the state file.
-func (d *Daemon) comeBack(spec control.GuestSpec, taken map[string]string) {
-	why := taken[spec.Name]
+func (d *Daemon) comeBack(spec control.GuestSpec, taken taken) {
+	why := taken.names[spec.Name]
 	for _, p := range spec.Pipes {
-		why = cmp.Or(why, taken[p.Path])
+		why = cmp.Or(why, taken.paths[p.Path])
 	}
 	alone := *d.config // the others are in taken, so that each need not look at all
 	alone.Guests = nil
@@ -54,9 +58,9 @@ func (d *Daemon) comeBack(spec control.GuestSpec, taken map[string]string) {
 	if why == "" {
 		err := d.bring(spec, control.OriginAPI)
 		if err == nil {
-			taken[spec.Name] = "the state file has it twice"
+			taken.names[spec.Name] = "the state file has it twice"
 			for _, p := range spec.Pipes {
-				taken[p.Path] = "guest " + spec.Name + " has a pipe at " + p.Path
+				taken.paths[p.Path] = "guest " + spec.Name + " has a pipe at " + p.Path
 			}
 			return
 		}

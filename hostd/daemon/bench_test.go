@@ -7,7 +7,29 @@ import (
 	"time"
 
 	"headgate/hostd/control"
+	"headgate/xen"
 )
+
+// BenchmarkXenOffer is what hostd does, with its lock held, whenever a guest of Xen's
+// has written its nodes, beside a thousand others.
+func BenchmarkXenOffer(b *testing.B) {
+	x := xenHosting(b, following)
+	x.await(func() bool { return x.Status().Xen.Connected }) // and nobody else tells of domains
+	domains := make([]xen.Domain, 1000)
+	for i := range domains {
+		domains[i] = xen.Domain{ID: uint16(i + 1), UUID: uuidOf(i), Name: fmt.Sprintf("vm%d", i), Policy: &xen.Policy{}}
+	}
+	sink := xenSink{x.Daemon}
+	sink.All(domains)
+	if n := x.Status().Xen.Domains; n != len(domains) {
+		b.Fatal(n, " domains")
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		domains[500].Offer = &xen.Offer{Domain: 501, Generation: 1}
+		sink.Up(domains[500])
+	}
+}
 
 // BenchmarkHook is a domain's start and end, as hostd sees it, beside a thousand
 // others: what libvirt waits for, but for the hook's own process and the request.

@@ -58,7 +58,8 @@ type Daemon struct {
 	domains  map[string]*domain  // of libvirt's, by UUID
 	ends     ends                // of those that are gone
 	follow   follow              // of libvirt
-	qemuUser int                 // whom libvirt runs QEMU as; -1: not known
+	xen      *xenSide
+	qemuUser int // whom libvirt runs QEMU as; -1: not known
 }
 
 var _ control.Daemon = (*Daemon)(nil)
@@ -77,7 +78,8 @@ func New(cfg *config.Config, log *events.Log, opt Options) (*Daemon, error) {
 		looks:    newLooks(),
 		clock:    readClock(),
 		domains:  map[string]*domain{},
-		follow:   follow{changed: make(chan struct{}, 1)},
+		follow:   follow{changed: newToken()},
+		xen:      newXenSide(),
 		qemuUser: -1,
 	}
 	var err error
@@ -117,6 +119,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	tasks.Go(func() error { return watchdog(ctx, d.alive) })
 	tasks.Go(func() error { return d.watchSupply(ctx) })
 	tasks.Go(func() error { return d.followLibvirt(ctx) })
+	tasks.Go(func() error { return d.followXen(ctx) })
 	tasks.Go(func() error { return d.looks.run(ctx, d.look) })
 	tasks.Go(func() error {
 		<-ctx.Done()
@@ -174,6 +177,7 @@ func (d *Daemon) Status() control.Status {
 		Sources:  d.sourceStatus(),
 		Guests:   d.guestStatus(),
 		Libvirt:  d.libvirtStatus(),
+		Xen:      d.xenStatus(),
 		Warnings: append(append([]string{}, d.warnings...), d.unmet...),
 	}
 	for _, spec := range d.leftOut {

@@ -36,9 +36,9 @@ type rig struct {
 }
 
 // start runs a daemon with a configuration, in which DIR is its folder. Without
-// a [[source]] it is given one that never comes; without [libvirt] it does not follow
-// that of this machine.
-func start(t testing.TB, dir, text string) *rig {
+// a [[source]] it is given one that never comes; without [libvirt] or [xen] it does not
+// follow that of this machine. change may change it before it runs.
+func start(t testing.TB, dir, text string, change ...func(*Daemon)) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: dir, log: &bytes.Buffer{}}
 	r.write(text)
@@ -49,6 +49,9 @@ func start(t testing.TB, dir, text string) *rig {
 	log := events.New(slog.New(slog.NewTextHandler(r.log, nil)))
 	if r.Daemon, err = New(cfg, log, Options{Version: "test", ConfigPath: r.file()}); err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range change {
+		f(r.Daemon)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ready := make(chan struct{})
@@ -79,6 +82,9 @@ func (r *rig) write(text string) {
 	}
 	if !strings.Contains(text, "[libvirt]") {
 		text += "\n[libvirt]\nfollow = false\n"
+	}
+	if !strings.Contains(text, "[xen]") {
+		text += "\n[xen]\nfollow = false\n"
 	}
 	head := "control = \"DIR/control.sock\"\nstate = \"DIR/state.json\"\n"
 	if err := os.WriteFile(r.file(), []byte(strings.ReplaceAll(head+text, "DIR", r.dir)), 0o600); err != nil {

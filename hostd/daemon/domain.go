@@ -53,7 +53,7 @@ func (m *domain) take(d libvirt.Domain) {
 	}
 	m.policy = config.Policy{}
 	if p := d.Policy; p != nil {
-		m.policy = config.Policy(*p)
+		m.policy = config.Policy{Class: p.Class, Rate: p.Rate, Weight: p.Weight, Quality: p.Quality, Unknown: p.Unknown}
 	}
 	m.devices = libvirt.Domain{Name: d.Name, UUID: d.UUID}
 	for _, r := range d.RNGs {

@@ -18,43 +18,23 @@ import (
 
 // follow is how hostd follows libvirt, and what it was told by its hook.
 type follow struct {
-	changed  chan struct{}     // has a token if the configuration wants it otherwise
+	changed  token             // the configuration wants it otherwise
 	follower *libvirt.Follower // nil: it does not follow
 	status   control.LibvirtStatus
 	calls    uint64 // of the hook
 	lastCall time.Time
 }
 
-// tell has the task look at the configuration.
-func (f *follow) tell() {
-	select {
-	case f.changed <- struct{}{}:
-	default:
-	}
-}
-
 // followLibvirt is the task that follows libvirt as long as the configuration wants
 // it. That libvirt is away, or not installed, is no error.
 func (d *Daemon) followLibvirt(ctx context.Context) error {
-	for ctx.Err() == nil {
-		following, stop := context.WithCancel(ctx)
-		done := make(chan struct{})
-		f := d.follower()
-		go func() {
-			defer close(done)
-			if f != nil {
-				_ = f.Run(following) // it ends with its context alone
-			}
-		}()
-		select {
-		case <-ctx.Done():
-		case <-d.follow.changed:
+	return d.follow.changed.each(ctx, func(ctx context.Context) {
+		if f := d.follower(); f != nil {
+			_ = f.Run(ctx) // it ends with its context alone
 		}
-		stop()
-		<-done
+		<-ctx.Done()
 		d.unfollowed()
-	}
-	return nil
+	})
 }
 
 func (d *Daemon) unfollowed() {
@@ -100,12 +80,16 @@ func (d *Daemon) libvirtStatus() control.LibvirtStatus {
 			s.Problems = append(s.Problems, control.DomainProblem{Domain: m.name, Problem: p})
 		}
 	}
-	slices.SortFunc(s.Problems, func(a, b control.DomainProblem) int {
+	s.Problems, s.ProblemCount = firstProblems(s.Problems)
+	return s
+}
+
+// firstProblems are those that are told, and how many there are.
+func firstProblems(all []control.DomainProblem) (first []control.DomainProblem, n int) {
+	slices.SortFunc(all, func(a, b control.DomainProblem) int {
 		return cmp.Or(strings.Compare(a.Domain, b.Domain), strings.Compare(a.Text, b.Text))
 	})
-	s.ProblemCount = len(s.Problems)
-	s.Problems = s.Problems[:min(s.ProblemCount, maxToldProblems)]
-	return s
+	return all[:min(len(all), maxToldProblems)], len(all)
 }
 
 // maxToldProblems bounds the status: a mistake in a template is in all domains.

@@ -17,6 +17,7 @@ import (
 	"headgate/ratelimit"
 	"headgate/wire/feed"
 	"headgate/wire/pipe"
+	"headgate/xen"
 )
 
 // guest is one guest: its tap, which outlives its connections, and its pipes.
@@ -27,13 +28,15 @@ type guest struct {
 	entry   config.Guest // as the configuration file or the domain's policy has it; spec may have been changed live
 	class   config.Class // with what the guest has of its own over it
 	domain  *domain      // of libvirt's that it is, or that is bound to it; nil: none
+	xen     *xenDomain   // of Xen's, likewise
 	live    live         // limits that were set of a domain's guest
 	outlets []*outlet
 
 	tap  *ratelimit.Tap
 	log  *events.Log
 	room *kvm.Room
-	ctx  context.Context // of its pipes; nil: not started
+	ring func(xen.Options) ring // makes its vchan pipes
+	ctx  context.Context        // of its pipes; nil: not started
 
 	report atomic.Pointer[control.Report]
 }
@@ -87,6 +90,11 @@ func (g *guest) fresh() {
 	}
 }
 
+// ofDomain says whether the guest was made for a domain, and goes with it.
+func (g *guest) ofDomain() bool {
+	return g.origin == control.OriginLibvirt || g.origin == control.OriginXen
+}
+
 // connected says whether it is, on any of its pipes.
 func (g *guest) connected() bool { return slices.ContainsFunc(g.outlets, (*outlet).connected) }
 
@@ -112,7 +120,11 @@ func (g *guest) happened(p config.Pipe, e pipe.Event) {
 	case pipe.Broken:
 		g.event(slog.LevelWarn, "guest_broken", "connection closed: the guest's side broke the protocol or failed", fields)
 	case pipe.Refused:
-		g.event(slog.LevelWarn, "peer_refused", "a client was turned away", fields)
+		message := "a client was turned away"
+		if p.Kind == config.Vchan {
+			message = "the ring that the guest offers cannot be connected to, and will be tried again"
+		}
+		g.event(slog.LevelWarn, "peer_refused", message, fields)
 	case pipe.Reported:
 		g.reported(e.Report)
 	}
@@ -161,8 +173,11 @@ func (g *guest) status() control.GuestStatus {
 		s.Requests += p.Requests
 		s.Pipes = append(s.Pipes, p)
 	}
-	if g.domain != nil {
+	switch {
+	case g.domain != nil:
 		s.Domain = g.domain.status()
+	case g.xen != nil:
+		s.Domain = g.xen.status()
 	}
 	return s
 }

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,10 +20,8 @@ import (
 func (d *Daemon) AddGuest(spec control.GuestSpec) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if g, there := d.guests[spec.Name]; there && g.origin == control.OriginLibvirt {
-		return fmt.Errorf("%w: it is a domain of libvirt's that runs: change it with hostd guest set, or in its XML", control.ErrExists)
-	} else if there {
-		return fmt.Errorf("%w: remove it first, or change it with hostd guest set", control.ErrExists)
+	if g, there := d.guests[spec.Name]; there {
+		return fmt.Errorf("%w: %s", control.ErrExists, instead[g.origin].ofAdding)
 	}
 	if err := d.admissible(spec.Guest); err != nil {
 		return err
@@ -63,8 +62,8 @@ func (d *Daemon) RemoveGuest(name string) error {
 	switch leftOut := d.forgetLeftOut(name); {
 	case !ok && !leftOut:
 		return control.ErrNotFound
-	case ok && !leftOut && g.origin == control.OriginLibvirt:
-		return fmt.Errorf("%w: it is a domain of libvirt's, and goes when that stops: hostd libvirt detach takes its device away", control.ErrInvalid)
+	case ok && !leftOut && g.ofDomain():
+		return fmt.Errorf("%w: %s", control.ErrInvalid, instead[g.origin].ofRemoving)
 	case leftOut: // and if the configuration has one of that name, that one stays
 		d.event(slog.LevelInfo, "guest_removed", name, "guest removed that was left out")
 	default:
@@ -97,7 +96,7 @@ func (d *Daemon) SetGuest(name string, patch control.GuestPatch) error {
 	if !ok {
 		return control.ErrNotFound
 	}
-	spec, domains := g.spec, g.origin == control.OriginLibvirt
+	spec, domains := g.spec, g.ofDomain()
 	spec.Guest = patched(spec.Guest, patch)
 	if err := d.admissible(spec.Guest); err != nil {
 		return err
@@ -114,14 +113,31 @@ func (d *Daemon) SetGuest(name string, patch control.GuestPatch) error {
 	message := "guest's class or limits changed"
 	if domains {
 		g.live.set(patch, g)
-		message += ": they hold until its domain of libvirt's ends, whose policy can only lower them"
+		message += instead[g.origin].holds
 	}
 	d.limit(g)
 	d.event(slog.LevelInfo, "guest_changed", name, message)
 	return nil
 }
 
-// admissible checks a guest against the configuration and the other guests.
+// instead is what to say of a guest to who would add, remove or change one.
+var instead = map[string]struct{ ofAdding, ofRemoving, holds string }{
+	control.OriginConfig: {ofAdding: "remove it first, or change it with hostd guest set"},
+	control.OriginAPI:    {ofAdding: "remove it first, or change it with hostd guest set"},
+	control.OriginLibvirt: {
+		ofAdding:   "it is a domain of libvirt's that runs: change it with hostd guest set, or in its XML",
+		ofRemoving: "it is a domain of libvirt's, and goes when that stops: hostd libvirt detach takes its device away",
+		holds:      ": they hold until its domain of libvirt's ends, whose policy can only lower them",
+	},
+	control.OriginXen: {
+		ofAdding:   "it is a domain of Xen's: change it with hostd guest set, or hostd xen attach",
+		ofRemoving: "it is a domain of Xen's, and goes when that goes: hostd xen detach takes its policy away",
+		holds:      ": they hold until its domain of Xen's goes, or has another policy",
+	},
+}
+
+// admissible checks a guest against the configuration and the other guests. What
+// a domain of Xen's has by itself it has only as long as nobody else wants it.
 func (d *Daemon) admissible(g config.Guest) error {
 	c := *d.config
 	c.Sources = nil
@@ -130,7 +146,11 @@ func (d *Daemon) admissible(g config.Guest) error {
 	}
 	c.Guests = nil
 	for _, other := range d.guests {
-		if other.spec.Name != g.Name {
+		switch {
+		case other.spec.Name == g.Name:
+		case other.origin == control.OriginXen:
+			c.Guests = append(c.Guests, config.Guest{Name: other.spec.Name})
+		default:
 			c.Guests = append(c.Guests, other.spec.Guest)
 		}
 	}
@@ -163,7 +183,7 @@ func (d *Daemon) newGuest(spec control.GuestSpec, origin string, class config.Cl
 	class = spec.Under(class)
 	return &guest{
 		name: spec.Name, spec: spec, origin: origin, entry: spec.Guest, class: class,
-		tap: d.scheduler.NewTap(limits(class)), log: d.log, room: &d.room,
+		tap: d.scheduler.NewTap(limits(class)), log: d.log, room: &d.room, ring: d.xen.ring,
 	}
 }
 
@@ -226,7 +246,13 @@ func (d *Daemon) keep(notInIt bool) error {
 func (d *Daemon) guestStatus() []control.GuestStatus {
 	list := make([]control.GuestStatus, 0, len(d.guests))
 	for _, name := range slices.Sorted(maps.Keys(d.guests)) {
-		list = append(list, d.guests[name].status())
+		s := d.guests[name].status()
+		for i := range s.Pipes {
+			if p := &s.Pipes[i]; p.Kind == config.Vchan && !p.Connected {
+				p.Error = cmp.Or(p.Error, d.xen.lacking(d.config.Xen))
+			}
+		}
+		list = append(list, s)
 	}
 	return list
 }

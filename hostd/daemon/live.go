@@ -8,8 +8,9 @@ import (
 )
 
 // live is what the operator has set live of a domain's guest. It holds until the
-// guest ends: whoever may edit the domain can only lower it by what they write after
-// that.
+// guest ends: whoever may edit a domain of libvirt's can only lower it by what they
+// write after that. The policy of one of Xen's is the operator's word, too: it holds
+// until there is another.
 type live struct {
 	patch  control.GuestPatch // all that was set; nothing: the policy alone counts
 	policy config.Guest       // what the policy came to then

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 	"headgate/hostd/control"
 	"headgate/kvm"
 	"headgate/wire/pipe"
+	"headgate/xen"
 )
 
 // outlet is one pipe of a guest, open or to be opened. It comes and goes without
@@ -21,6 +23,7 @@ type outlet struct {
 	owner  atomic.Pointer[kvm.Owner] // who alone may be at its socket; nil: whom its mode lets in
 	pipe   atomic.Pointer[pipe.Pipe] // nil: not open, fail says why
 	fail   atomic.Pointer[string]
+	claim  string             // guarded by Daemon.mu: who else has the domain of a vchan pipe; "": nobody
 	stop   context.CancelFunc // nil: not started
 	done   chan struct{}      // closed when all that start has begun has ended
 }
@@ -32,14 +35,23 @@ const retry = 5 * time.Second
 func (g *guest) add(p config.Pipe, socket kvm.Socket) *outlet {
 	o := &outlet{Pipe: p, socket: socket}
 	o.socket.Path = p.Path
-	notify := func(e pipe.Event) { g.happened(p, e) }
-	o.make = func() (pipe.Pipe, error) {
-		return kvm.Open(kvm.Options{
-			Kind: kvm.Kind(p.Kind), Socket: o.socket, Tap: g.tap, Room: g.room, Notify: notify, Owner: o.owner.Load,
-		})
-	}
+	o.make = func() (pipe.Pipe, error) { return g.pipe(o) }
 	g.outlets = append(g.outlets, o)
 	return o
+}
+
+// pipe makes what the outlet's kind is: all kinds are known here.
+func (g *guest) pipe(o *outlet) (pipe.Pipe, error) {
+	notify := func(e pipe.Event) { g.happened(o.Pipe, e) }
+	switch o.Kind {
+	case config.Vchan:
+		return g.ring(xen.Options{Tap: g.tap, Notify: notify}), nil
+	case config.Channel:
+		return xen.NewChannel(o.Path, xen.Options{Tap: g.tap, Notify: notify}), nil
+	}
+	return kvm.Open(kvm.Options{
+		Kind: kvm.Kind(o.Kind), Socket: o.socket, Tap: g.tap, Room: g.room, Notify: notify, Owner: o.owner.Load,
+	})
 }
 
 // at finds the guest's pipe at a path; nil: there is none.
@@ -56,7 +68,7 @@ func (g *guest) at(path string) *outlet {
 // kind can connect; QEMU's rng-egd is an EGD client, too.
 func (g *guest) serves(kind, path string) bool {
 	o := g.at(path)
-	return o != nil && (o.Kind == string(kvm.Port)) == (kind == string(kvm.Port))
+	return o != nil && o.Listens() && (o.Kind == string(kvm.Port)) == (kind == string(kvm.Port))
 }
 
 // give has that process alone be at the pipe's socket from now on, and hangs up on
@@ -153,9 +165,13 @@ func (o *outlet) status() control.PipeStatus {
 		st := p.Stats()
 		s.Connected, s.Connections = st.Connected, st.Connections
 		s.Requests, s.Bytes, s.Refused, s.Errors, s.Dropped = st.Requests, st.Bytes, st.Refused, st.Errors, st.Dropped
+		if dials, ok := p.(interface{ Trouble() string }); ok {
+			s.Error = dials.Trouble()
+		}
 	}
 	if why := o.fail.Load(); why != nil {
 		s.Error = *why
 	}
+	s.Error = cmp.Or(s.Error, o.claim)
 	return s
 }

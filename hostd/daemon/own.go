@@ -22,12 +22,8 @@ func (d *Daemon) own(m *domain, entry config.Guest, uid int) error {
 	}
 	added := m.guest == nil
 	if added {
-		class, _ := d.config.Class(entry.Class) // Config.Policy gives none that is not there
-		m.guest = d.newGuest(control.GuestSpec{Guest: entry, Transient: true}, control.OriginLibvirt, class)
-		m.guest.spec.Pipes = nil
+		m.guest = d.found(entry, control.OriginLibvirt)
 		m.guest.domain = m
-		m.guest.ctx = d.ctx
-		d.guests[entry.Name] = m.guest
 	}
 	d.govern(m.guest, entry)
 	err := d.plumb(m, entry.Pipes, uid)
@@ -37,9 +33,22 @@ func (d *Daemon) own(m *domain, entry config.Guest, uid int) error {
 	return err
 }
 
+// found makes the guest that a domain is; it has no pipe yet.
+func (d *Daemon) found(entry config.Guest, origin string) *guest {
+	class, _ := d.config.Class(entry.Class) // Config.Policy gives none that is not there
+	g := d.newGuest(control.GuestSpec{Guest: entry, Transient: true}, origin, class)
+	g.spec.Pipes = nil
+	g.ctx = d.ctx
+	d.guests[entry.Name] = g
+	return g
+}
+
 // govern puts a domain's guest under what its policy comes to, and what was set
 // live.
 func (d *Daemon) govern(g *guest, entry config.Guest) {
+	if g.origin == control.OriginXen && !sameLimits(g.live.policy, entry) {
+		g.live = live{} // the operator has said something else since
+	}
 	was := g.class
 	limited := g.live.over(d.config, entry)
 	g.spec.Class, g.spec.Rate, g.spec.Burst, g.spec.Weight = limited.Class, limited.Rate, limited.Burst, limited.Weight

@@ -25,6 +25,9 @@ func (d *Daemon) place(m *domain) error {
 	uid := d.userOf(m)
 	if g := d.standing(m, pipes); g != nil {
 		problems = append(problems, d.bind(m, g, pipes, uid)...)
+	} else if g := d.guests[m.guestName]; g != nil && g.origin == control.OriginXen && len(pipes) > 0 {
+		d.release(m, "another has its name")
+		problems = append(problems, control.Problem{Kind: control.DomainMiswired, Text: "a domain of Xen's has its name: rename one of them"})
 	} else {
 		entry, mistakes := d.config.Policy(m.name, m.policy)
 		for _, mistake := range mistakes {
@@ -36,7 +39,7 @@ func (d *Daemon) place(m *domain) error {
 	if m.guest != nil && uid < 0 {
 		problems = append(problems, control.Problem{Kind: control.DomainMiswired, Text: "whom its QEMU runs as is not known, so that it may not get at its socket, and others may: give the class socket_owner in hostd's configuration"})
 	}
-	d.complain(m, problems)
+	d.complain(&m.problems, m.guestName, problems)
 	return err
 }
 
@@ -45,20 +48,20 @@ func (d *Daemon) wire(m *domain) {
 	m.pipes, m.miswired = wiring(d.config.Libvirt, m.devices, d.named(m))
 }
 
-// named is the guest, not of libvirt's making, that has the domain's name.
+// named is the guest, not of a domain's making, that has the domain's name.
 func (d *Daemon) named(m *domain) *guest {
-	if g := d.guests[m.guestName]; g != nil && g.origin != control.OriginLibvirt {
+	if g := d.guests[m.guestName]; g != nil && !g.ofDomain() {
 		return g
 	}
 	return nil
 }
 
-// standing is the guest, not of libvirt's making, that has a pipe of the domain's
+// standing is the guest, not of a domain's making, that has a pipe of the domain's
 // or else its name. A domain that wants nothing of hostd has none.
 func (d *Daemon) standing(m *domain, pipes []config.Pipe) *guest {
 	for _, p := range pipes {
 		for _, g := range d.guests {
-			if g.origin != control.OriginLibvirt && g.at(p.Path) != nil {
+			if !g.ofDomain() && g.at(p.Path) != nil {
 				return g
 			}
 		}
@@ -93,13 +96,13 @@ func (d *Daemon) bind(m *domain, g *guest, pipes []config.Pipe, uid int) (proble
 }
 
 // complain says what is wrong with a domain, each thing once while it is so.
-func (d *Daemon) complain(m *domain, problems []control.Problem) {
+func (d *Daemon) complain(said *[]control.Problem, guest string, problems []control.Problem) {
 	for _, p := range problems {
-		if !slices.Contains(m.problems, p) {
-			d.warn(p.Kind, m.guestName, p.Text)
+		if !slices.Contains(*said, p) {
+			d.warn(p.Kind, guest, p.Text)
 		}
 	}
-	m.problems = problems
+	*said = problems
 }
 
 // release parts a domain from its guest, which ends if it is the domain's own.
@@ -145,7 +148,7 @@ func (d *Daemon) unbind(g *guest) {
 }
 
 // yield ends the domains' guests whose name or socket a guest of the configuration
-// has now; placeAll lets that one stand for them.
+// has now; placeAll lets that one stand for them, if it is theirs.
 func (d *Daemon) yield(to []config.Guest) {
 	names, paths := map[string]bool{}, map[string]bool{}
 	for _, g := range to {
@@ -160,6 +163,11 @@ func (d *Daemon) yield(to []config.Guest) {
 			d.drop(g, "guest removed: one of the configuration takes its place")
 		}
 	}
+	for name := range names {
+		if g := d.guests[name]; g != nil && g.origin == control.OriginXen {
+			d.drop(g, "guest removed: one of the configuration has its name")
+		}
+	}
 }
 
 // placeAll judges all domains anew, after the configuration has changed.
@@ -167,6 +175,7 @@ func (d *Daemon) placeAll() {
 	for _, m := range d.domains {
 		_ = d.place(m) // it is in the event log
 	}
+	d.placeXen()
 }
 
 // placeRest gives the domains a guest that have none, or none with a pipe of theirs,
@@ -177,4 +186,5 @@ func (d *Daemon) placeRest() {
 			_ = d.place(m) // it is in the event log
 		}
 	}
+	d.placeXen()
 }

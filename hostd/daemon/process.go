@@ -53,9 +53,9 @@ func mayLock() bool {
 	return data[0].Effective&(1<<unix.CAP_IPC_LOCK) != 0
 }
 
-// raiseDescriptors raises the limit on open files to what so many pipes need,
-// each a socket and a client. It returns how many may be open beyond that, and a
-// warning if there are too few.
+// raiseDescriptors raises the limit on open files to what so many pipes need, each at
+// most two: a socket and a client, or the event channel and the grants of a ring. It
+// returns how many may be open beyond that, and a warning if there are too few.
 func raiseDescriptors(pipes int) (spare int, warning string) {
 	need := uint64(2*pipes + spareDescriptors)
 	var limit unix.Rlimit

@@ -34,7 +34,10 @@ func (d *Daemon) Reload() error {
 		d.opt.Level.Set(next.Log.Level)
 	}
 	if d.config.Libvirt.Follow != next.Libvirt.Follow {
-		d.follow.tell()
+		d.follow.changed.tell()
+	}
+	if was, is := d.config.Xen, next.Xen; was.Follow != is.Follow || was.Socket != is.Socket || !d.xen.status.Dom0 {
+		d.xen.changed.tell()
 	}
 	d.config = d.keepFixed(next)
 	d.setSources(next.Sources)
@@ -95,7 +98,7 @@ func (d *Daemon) reloadGuests(next *config.Config) {
 	for name, g := range d.guests {
 		entry, wanted := want[name]
 		switch {
-		case g.origin == control.OriginLibvirt: // placeAll sees to it
+		case g.ofDomain(): // placeAll sees to it
 		case g.origin == control.OriginAPI:
 			if wanted {
 				d.warn("guest_refused", name, "the configuration names a guest that was added live: that one stays; remove it and reload")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 
 	"headgate/hostd/config"
 )
@@ -13,6 +14,7 @@ import (
 const (
 	canSearch = 0o1
 	canWrite  = 0o2
+	canRead   = 0o4
 )
 
 // restartHostd does not leave devices alone that were plugged in: libvirt 9.0 gives
@@ -62,9 +64,11 @@ func (w Way) obstacle(u User) (what, remedy string) {
 	return "", ""
 }
 
-func (u User) String() string {
+func (u User) String() string { return "QEMU's user " + u.name() }
+
+func (u User) name() string {
 	if u.Name != "" {
-		return fmt.Sprintf("QEMU's user %s (%d)", u.Name, u.UID)
+		return fmt.Sprintf("%s (%d)", u.Name, u.UID)
 	}
-	return fmt.Sprintf("QEMU's user %d", u.UID)
+	return strconv.FormatUint(uint64(u.UID), 10)
 }

@@ -15,7 +15,7 @@ const (
 // Finding is what one check has to say of one thing.
 type Finding struct {
 	Level  Level  `json:"level"`
-	About  string `json:"about"`            // hook, hostd, libvirt, apparmor, selinux or domain
+	About  string `json:"about"`            // hook, hostd, libvirt, apparmor, selinux, xen, xenstore, guest or domain
 	Domain string `json:"domain,omitempty"` // the name of the domain that it is about
 	Text   string `json:"text"`
 	Remedy string `json:"remedy,omitempty"` // what mends it: a command, or what to write and where

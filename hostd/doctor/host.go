@@ -10,12 +10,13 @@ import (
 	"headgate/hostd/config"
 )
 
-func daemon(f Facts) []Finding {
-	if f.Hostd.Err != nil {
-		return []Finding{fault("hostd", "systemctl start hostd", "%v", f.Hostd.Err)}
+func daemon(f Facts) []Finding { return f.Hostd.answers() }
+
+func (h Hostd) answers() []Finding {
+	if h.Err != nil {
+		return []Finding{fault("hostd", "systemctl start hostd", "%v", h.Err)}
 	}
-	s := f.Hostd.Status
-	return []Finding{good("hostd", "%s answers at %s, pid %d", strings.TrimSpace("hostd "+s.Version), f.Hostd.Control, s.PID)}
+	return []Finding{good("hostd", "%s answers at %s, pid %d", strings.TrimSpace("hostd "+h.Status.Version), h.Control, h.Status.PID)}
 }
 
 func following(f Facts) []Finding {

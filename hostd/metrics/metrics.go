@@ -64,13 +64,16 @@ var (
 	guestConnected = desc("guest_connected", "1 if the guest is connected to one of its pipes.", "guest")
 	guestRefused   = desc("guest_refused_total", "Clients that were turned away from the guest's pipes.", "guest")
 	guestErrors    = desc("guest_errors_total", "Connections closed because the guest's side broke the protocol or failed, and reads of garbage.", "guest")
-	guestProblems  = desc("guest_problems", "What the guest's libvirt domain has wrong in its policy or its devices: hostd libvirt status names it.", "guest")
+	guestProblems  = desc("guest_problems", "What the guest's domain has wrong in its policy or its devices: hostd libvirt status, or hostd xen status, names it.", "guest")
 	guestDropped   = desc("guest_dropped_total", "What the guest asked for or offered and was not taken: EGD's opcode 03, requests beyond the bound.", "guest")
 
 	libvirtConnected = desc("libvirt_connected", "1 if libvirt's domains are followed; not there if they are not to be.")
 	libvirtDomains   = desc("libvirt_domains", "Domains of libvirt's that are fed, or are to be.")
 	libvirtProblems  = desc("libvirt_domain_problems", "What domains of libvirt's that are no guests, and get nothing, have wrong: hostd libvirt doctor names it.")
 	libvirtHookCalls = desc("libvirt_hook_calls_total", "Calls of libvirt's hook, and of attach before a live attach.")
+
+	xenConnected = desc("xen_connected", "1 if Xen's domains are followed; not there if they are not to be, or this host is no Xen dom0.")
+	xenProblems  = desc("xen_domain_problems", "What domains of Xen's that are no guests, and get nothing, have wrong: hostd xen doctor names it.")
 )
 
 // Describe sends nothing: the collector is unchecked, its guests come and go.
@@ -95,6 +98,10 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge(libvirtDomains, float64(s.Libvirt.Domains))
 	gauge(libvirtProblems, float64(s.Libvirt.ProblemCount))
 	counter(libvirtHookCalls, float64(s.Libvirt.HookCalls))
+	if s.Xen.Follow && s.Xen.Dom0 {
+		gauge(xenConnected, truth(s.Xen.Connected))
+		gauge(xenProblems, float64(s.Xen.ProblemCount))
+	}
 	for _, src := range s.Sources {
 		gauge(sourceUp, truth(src.State == backends.Up), src.Name)
 		counter(sourceRaw, float64(src.RawBytes), src.Name)

@@ -29,6 +29,7 @@ var snapshot = control.Status{
 		{Name: "web2", Quality: "full", Domain: &control.DomainStatus{Problems: []control.Problem{{Kind: control.DomainPolicy, Text: "a rate"}, {Kind: control.DomainMiswired, Text: "a device"}}}},
 	},
 	Libvirt: control.LibvirtStatus{Follow: true, Connected: true, Domains: 1, HookCalls: 9, ProblemCount: 3},
+	Xen:     control.XenStatus{Follow: true, Dom0: true, Connected: true, ProblemCount: 2},
 }
 
 // The whole exposition, so that a name that tools rely on cannot change unseen.
@@ -43,10 +44,11 @@ func TestExposition(t *testing.T) {
 	}
 }
 
-// Who does not follow libvirt has no connection to be warned about.
-func TestNoLibvirtNoConnection(t *testing.T) {
-	c := collector{func() control.Status { return control.Status{} }}
-	if n := testutil.CollectAndCount(c, "headgate_libvirt_connected"); n != 0 {
+// Who does not follow libvirt has no connection to be warned about, nor has a host
+// without Xen.
+func TestNoConnectionToWarnAbout(t *testing.T) {
+	c := collector{func() control.Status { return control.Status{Xen: control.XenStatus{Follow: true}} }}
+	if n := testutil.CollectAndCount(c, "headgate_libvirt_connected", "headgate_xen_connected"); n != 0 {
 		t.Errorf("%d values", n)
 	}
 }
