@@ -1,6 +1,7 @@
 package xen
 
 import (
+	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -50,15 +51,28 @@ func (b *bells) take() (due []uint16) {
 // xenstored is away it waits.
 func (f *Follower) Bell(id uint16) { f.bells.ring(id) }
 
+// ringTries is how often one bell is written against a guest that writes there, too:
+// one that does so without end holds up the others for some 30 ms, and is not rung for.
+const ringTries = 8
+
+var errBusy = errors.New("the domain writes its own bell")
+
 // rings writes the bells that are due. A domain that has gone has none: in a
 // transaction, so that nothing is made where it was.
 func (s *session) rings() {
 	for _, id := range s.bells.take() {
-		_ = s.conn.Update(func(tx *xenstore.Tx) error { // if the connection is lost, that says so itself
+		tries := 0
+		err := s.conn.Update(func(tx *xenstore.Tx) error {
+			if tries++; tries > ringTries {
+				return errBusy
+			}
 			if _, err := tx.Read(place(id) + "/domid"); err != nil {
 				return err
 			}
 			return tx.Write(place(id)+"/"+BellPath, strconv.FormatInt(time.Now().UnixNano(), 36))
 		})
+		if s.hard(err) != nil { // for the next connection
+			s.bells.ring(id)
+		}
 	}
 }

@@ -45,24 +45,21 @@ func (s *served) init(o Options) {
 	}
 }
 
-// attend serves a guest that has come, until its connection or ctx ends, and tells of
-// both.
+// attend serves a guest that has come, which has had nothing yet, until its connection
+// or ctx ends, and tells of both.
 func (s *served) attend(ctx context.Context, conn io.ReadWriteCloser, peer fmt.Stringer) {
-	s.welcome(peer)
-	if err := s.serve(ctx, conn, peer); err == nil {
-		s.notify(pipe.Event{Kind: pipe.Disconnected, Peer: peer})
-	}
-}
-
-// welcome tells that a guest has come, which has had nothing yet.
-func (s *served) welcome(peer fmt.Stringer) {
 	s.notify(pipe.Event{Kind: pipe.Connected, Peer: peer})
 	s.tap.Fresh()
+	e := pipe.Event{Kind: pipe.Disconnected, Peer: peer}
+	if e.Err = s.serve(ctx, conn); e.Err != nil {
+		e.Kind = pipe.Broken
+	}
+	s.notify(e)
 }
 
 // serve serves one connection until it or ctx ends, and closes it. An error says that
-// its guest broke it, and was told.
-func (s *served) serve(ctx context.Context, conn io.ReadWriteCloser, peer fmt.Stringer) error {
+// its guest broke it.
+func (s *served) serve(ctx context.Context, conn io.ReadWriteCloser) error {
 	s.connections.Add(1)
 	s.connected.Store(true)
 	err := s.server.Serve(ctx, newThrift(conn))
@@ -71,7 +68,6 @@ func (s *served) serve(ctx context.Context, conn io.ReadWriteCloser, peer fmt.St
 		return nil
 	}
 	s.corrupt.Add(1)
-	s.notify(pipe.Event{Kind: pipe.Broken, Peer: peer, Err: err})
 	return err
 }
 

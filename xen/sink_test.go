@@ -99,8 +99,9 @@ type xenHost struct {
 	store    *storetest.Store
 	tools    *xenstore.Conn
 	path     string
-	reads    atomic.Int32 // of ring-ref, by the Follower
-	watches  atomic.Int32 // of rings, without those taken away
+	reads    atomic.Int32   // of ring-ref, by the Follower
+	watches  atomic.Int32   // of rings, without those taken away
+	commits  func(net.Conn) // before each of the Follower's; nil: nothing
 }
 
 func newHost(t *testing.T) *xenHost {
@@ -161,6 +162,8 @@ func (o *observed) Write(p []byte) (int, error) {
 		o.h.watches.Add(1)
 	case op == 5 && strings.HasSuffix(path, "/"+RingPath): // XS_UNWATCH
 		o.h.watches.Add(-1)
+	case op == 7 && o.h.commits != nil: // XS_TRANSACTION_END
+		o.h.commits(o.Conn)
 	}
 	return o.Conn.Write(p)
 }

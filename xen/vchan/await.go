@@ -12,7 +12,9 @@ func (c *Conn) await(h *half) error {
 		return nil
 	}
 	c.mu.Lock()
-	if err := c.usable(h); err != nil { // under mu: who wakes says why before it looks for whom
+	// Under mu: who wakes says why before it looks for whom, and a leader may have taken
+	// the event that told of this while nobody followed.
+	if err := c.usable(h); err != nil || h.ready() {
 		c.mu.Unlock()
 		return err
 	}

@@ -26,7 +26,7 @@ type Conn struct {
 	mu     sync.Mutex // who waits
 	leader *half      // waits at the bell, for the other one as well
 
-	moved atomic.Bool   // bytes, since an event was last judged
+	moved atomic.Bool   // bytes worth an event, since one was last judged
 	pace  pace          // the leader's
 	owed  time.Duration // the leader's: a pause for the event before
 }
@@ -109,7 +109,9 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 		if k := c.out.put(p[n:]); k > 0 {
 			n += k
 			c.page.store(c.role.outProd, c.out.prod)
-			c.moved.Store(true)
+			if k >= drip || n == len(p) {
+				c.moved.Store(true)
+			}
 			if err := c.tell("write", onWrite); err != nil || n == len(p) {
 				return n, err
 			}

@@ -1,6 +1,8 @@
 package vchan
 
 import (
+	"errors"
+	"io/fs"
 	"strconv"
 	"syscall"
 
@@ -33,16 +35,9 @@ const (
 	nodePort = "/event-channel"
 )
 
-// nodes is what has nodes: a connection or a transaction.
-type nodes interface {
-	Read(path string) (string, error)
-}
-
 // ReadOffer reads the nodes under path. The error is fs.ErrNotExist while there is
 // no server.
-func ReadOffer(s *xenstore.Conn, path string) (Offer, error) { return readOffer(s, path) }
-
-func readOffer(s nodes, path string) (Offer, error) {
+func ReadOffer(s *xenstore.Conn, path string) (Offer, error) {
 	ref, err := number(s, path+nodeRef)
 	if err != nil {
 		return Offer{}, err
@@ -55,7 +50,7 @@ func readOffer(s nodes, path string) (Offer, error) {
 }
 
 // number reads a node that is a decimal u32, written as everybody writes it.
-func number(s nodes, path string) (uint32, error) {
+func number(s *xenstore.Conn, path string) (uint32, error) {
 	text, err := s.Read(path)
 	if err != nil {
 		return 0, err
@@ -67,50 +62,62 @@ func number(s nodes, path string) (uint32, error) {
 	return uint32(n), nil
 }
 
-// publish writes the nodes of a server's offer, for the peer and nobody else.
+// publish writes the nodes of a server's offer, for the peer and nobody else. The port
+// comes last, so that what is not whole is no offer yet. libxenvchan does it in a
+// transaction; but a process of a guest must have none open when that is to be saved:
+// Linux freezes the process, and then waits for the end of its transaction for ever
+// (xs_suspend_enter, drivers/xen/xenbus/xenbus_xs.c).
 func publish(s *xenstore.Conn, c Config, o Offer) error {
-	own, err := number(s, "domid")
-	if err != nil {
-		return err
-	}
-	if own > 0xffff {
-		return failed("publish: domid", syscall.EINVAL)
-	}
-	perms := []xenstore.Perm{
-		{Domain: uint16(own), Access: xenstore.None},
-		{Domain: c.Domain, Access: xenstore.ReadOnly},
-	}
-	return s.Update(func(tx *xenstore.Tx) error {
-		for _, n := range [...]struct {
-			path  string
-			value uint32
-		}{{c.Path + nodeRef, uint32(o.Ref)}, {c.Path + nodePort, uint32(o.Port)}} {
-			if err := tx.Write(n.path, strconv.FormatUint(uint64(n.value), 10)); err != nil {
-				return err
-			}
-			if err := tx.SetPerms(n.path, perms...); err != nil {
-				return err
-			}
+	allow := func(string) error { return nil } // domain 0 may read all that there is
+	if c.Domain != 0 {
+		own, err := number(s, "domid")
+		if err != nil {
+			return err
 		}
-		return nil
-	})
+		if own > 0xffff {
+			return failed("publish: domid", syscall.EINVAL)
+		}
+		allow = func(path string) error {
+			return s.SetPerms(path,
+				xenstore.Perm{Domain: uint16(own), Access: xenstore.None},
+				xenstore.Perm{Domain: c.Domain, Access: xenstore.ReadOnly})
+		}
+	}
+	for _, n := range [...]struct {
+		path  string
+		value uint32
+	}{{c.Path + nodeRef, uint32(o.Ref)}, {c.Path + nodePort, uint32(o.Port)}} {
+		if err := s.Write(n.path, strconv.FormatUint(uint64(n.value), 10)); err != nil {
+			return err
+		}
+		if err := allow(n.path); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // withdraw removes the nodes, if they are still this offer's, and what holds nothing
-// else.
+// else. It has no transaction, as publish has none.
 func withdraw(s *xenstore.Conn, path string, o Offer) error {
-	return s.Update(func(tx *xenstore.Tx) error {
-		if now, err := readOffer(tx, path); err != nil || now != o {
-			return nil //nolint:nilerr // another server's, or none: not ours to remove
-		}
-		for _, node := range [...]string{nodeRef, nodePort} {
-			if err := tx.Remove(path + node); err != nil {
-				return err
-			}
-		}
-		if left, err := tx.List(path); err != nil || len(left) > 0 {
+	if now, err := ReadOffer(s, path); err != nil || now != o {
+		return nil //nolint:nilerr // another server's, or none: not ours to remove
+	}
+	for _, node := range [...]string{nodePort, nodeRef} {
+		if err := remove(s, path+node); err != nil {
 			return err
 		}
-		return tx.Remove(path)
-	})
+	}
+	if left, err := s.List(path); err != nil || len(left) > 0 {
+		return err
+	}
+	return remove(s, path)
+}
+
+// remove removes a node that may not be there.
+func remove(s *xenstore.Conn, path string) error {
+	if err := s.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }

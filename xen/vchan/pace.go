@@ -12,6 +12,10 @@ const (
 	freeEvents = 8
 	firstPause = time.Millisecond
 	lastPause  = 50 * time.Millisecond
+
+	// drip is how many bytes an event that tells of room brings at least, or the end of
+	// a Write: a peer that reads byte by byte out of a full ring would wake us for each.
+	drip = 64
 )
 
 // brought is to be called after each event.
