@@ -41,7 +41,7 @@ func TestExitStatusAndErrors(t *testing.T) {
 		{"--interval 1ms", 2, "", "must be a duration from 1s to 24h"},
 		{"--bytes 31", 2, "", "must be from 32 to 4096"},
 		{"--credit lots", 2, "", "must be auto, none, full"},
-		{"--pipe egd", 2, "", "must be auto, port, hwrng"},
+		{"--pipe egd", 2, "", "must be auto, vchan, channel, port"},
 		{"status --json=yes", 2, "", "takes no value"},
 		{"version --json", 2, "", "unknown argument"},
 		{"seed --pipe hwrng:/nonexistent --timeout 50ms --status " + record, 1, "", "not seeded: open /nonexistent: no such file"},

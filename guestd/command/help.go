@@ -54,7 +54,13 @@ const (
                      none  nothing: mix only
                      full  8 bits a byte
                      1..8  so many bits a byte
-  --pipe auto        port or hwrng, or with a device: port:PATH, hwrng:PATH
+  --pipe auto        the best there is of these, in this order:
+                     vchan    a ring, offered to Xen's domain 0 (needs the modules
+                              xen_gntalloc and xen_evtchn)
+                     channel  an xl channel named org.headgate.entropy.0
+                     port     a virtio-serial port of that name
+                     hwrng    /dev/hwrng
+                     or only one, the last three also with a device: port:PATH
 `
 	record = "  --status FILE      the record (" + status.Path + ")\n"
 )

@@ -88,7 +88,7 @@ func (o *options) set(name, value string) (err error) {
 	return err
 }
 
-// pipe reads auto, KIND or KIND:PATH.
+// pipe reads auto, KIND or KIND:WHERE.
 func (o *options) pipe(value string) error {
 	if value == "auto" {
 		return nil
@@ -100,7 +100,7 @@ func (o *options) pipe(value string) error {
 			return nil
 		}
 	}
-	return errors.New("must be auto, port, hwrng, port:PATH or hwrng:PATH")
+	return errors.New("must be auto, vchan, channel, port or hwrng, the last three also with a device: port:PATH")
 }
 
 func duration(value string, least time.Duration) (time.Duration, error) {

@@ -75,6 +75,7 @@ func (f *Feeder) run(stop <-chan struct{}, deadline <-chan time.Time, once bool)
 			f.ask()
 			next.Reset(grace)
 		case <-next.C:
+			f.late()
 			if f.asked > 0 {
 				f.ask()
 				next.Reset(grace)
@@ -108,17 +109,41 @@ func (f *Feeder) ask() {
 	for f.asked < len(f.lines) {
 		l := f.lines[f.asked]
 		f.asked++
-		err := l.ask(max(f.Bytes, l.intake.Probation), time.Now())
-		if err == nil {
+		err := l.ask(f.wanted(l), time.Now())
+		if f.refused(l, err); err == nil {
 			return
 		}
+	}
+}
+
+// refused takes note of why a pipe could not be asked.
+func (f *Feeder) refused(l *line, err error) {
+	if l.soon = errors.Is(err, pipe.ErrSoon); err != nil && !l.soon {
 		f.trouble(l.Kind(), l.Path()+": "+err.Error())
 	}
 }
 
+// late asks those pipes whose host had had no time to come, and has not since.
+func (f *Feeder) late() {
+	for _, l := range f.lines {
+		if l.soon {
+			f.refused(l, l.ask(f.wanted(l), time.Now()))
+		}
+	}
+}
+
+// wanted is how many bytes to ask a pipe for.
+func (f *Feeder) wanted(l *line) int { return max(f.Bytes, l.intake.Probation) }
+
 // take takes what came on a line.
 func (f *Feeder) take(a arrival) (out Outcome, err error) {
-	if a.err != nil {
+	switch {
+	case unanswered(a.err):
+		a.on.owed = 0
+		a.on.done <- struct{}{}
+		f.trouble(a.on.Kind(), a.on.Path()+": "+a.err.Error())
+		return out, nil
+	case a.err != nil:
 		f.drop(a.on)
 		f.trouble(a.on.Kind(), a.on.Path()+": "+a.err.Error())
 		return out, nil

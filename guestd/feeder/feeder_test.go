@@ -29,6 +29,7 @@ type fakePipe struct {
 	answers bool // to what is asked
 	claim   int  // bits a byte of the answers, 8 if 0
 	away    bool
+	soon    atomic.Bool // it was opened just now
 	batches chan feed.Batch
 	broken  chan error
 	once    sync.Once
@@ -43,7 +44,10 @@ func newFake(k pipe.Kind, answers bool) *fakePipe {
 }
 
 func (p *fakePipe) Ask(n int) error {
-	if p.away {
+	switch {
+	case p.soon.Load():
+		return pipe.ErrSoon
+	case p.away:
 		return pipe.ErrAway
 	}
 	p.mu.Lock()
@@ -178,6 +182,40 @@ func TestNextPipeIsAskedWhenTheBestIsSilent(t *testing.T) {
 				b.during(t, func() { time.Sleep(grace) })
 				if b.state.Load().Reseeds != 1 || b.state.Load().Pipe != "/dev/hwrng" || away != (b.state.Load().Error != "") {
 					t.Errorf("%+v", *b.state.Load())
+				}
+			})
+		})
+	}
+}
+
+// A ring's host has had no time to come when the ring was offered just now: the next
+// pipe is asked at once, and nothing is said of it unless the host does not come.
+func TestHostOfANewRingHasTime(t *testing.T) {
+	for name, comes := range map[string]bool{"comes": true, "does not": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ring, rng := newFake(pipe.VchanKind, false), newFake(pipe.HWRNGKind, true)
+				ring.soon.Store(true)
+				ring.away = true
+				b := newBench(ring, rng)
+				b.during(t, func() {
+					if r := b.state.Load(); r.Reseeds != 1 || r.Pipe != "/dev/hwrng" || r.Error != "" {
+						t.Errorf("at once: %+v", *r)
+					}
+					ring.soon.Store(false)
+					if comes {
+						push := fresh(random(64))
+						push.Pushed = true
+						ring.batches <- push
+					}
+					time.Sleep(grace)
+				})
+				r := b.state.Load()
+				if comes && (r.Reseeds != 2 || r.Reason != "push" || r.Pipe != "/dev/vchan") || comes != (r.Error == "") {
+					t.Errorf("after a second: %+v", *r)
+				}
+				if ring.requests() != 0 || rng.requests() != 1 {
+					t.Errorf("asked %d and %d times", ring.requests(), rng.requests())
 				}
 			})
 		})

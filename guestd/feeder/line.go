@@ -3,6 +3,7 @@
 package feeder
 
 import (
+	"errors"
 	"time"
 
 	"headgate/guestd/pipe"
@@ -17,6 +18,7 @@ type line struct {
 
 	owed  int       // bytes that were asked for and have not come
 	since time.Time // when they were asked for
+	soon  bool      // its host had had no time to come when it was to be asked
 }
 
 // patience is how long a request may stay unanswered before it counts as lost.
@@ -42,16 +44,22 @@ func (l *line) came(b feed.Batch) {
 	if l.owed = max(l.owed-len(b.Data), 0); b.Pushed {
 		l.owed = 0
 	}
+	if len(b.Data) > 0 {
+		l.soon = false
+	}
 }
 
-// arrival is what came on a line; err is the end of it.
+// unanswered says whether an end of Receive is only that of what was asked for.
+func unanswered(err error) bool { return errors.Is(err, pipe.ErrAway) || errors.Is(err, pipe.ErrDry) }
+
+// arrival is what came on a line; err is the end of it, or of what was asked for.
 type arrival struct {
 	on    *line
 	batch feed.Batch
 	err   error
 }
 
-// receive hands over every batch, one at a time and at a bounded pace.
+// receive hands over every arrival, one at a time and at a bounded pace.
 func (l *line) receive(out chan<- arrival, stop <-chan struct{}) {
 	var turns pace
 	for {
@@ -61,7 +69,7 @@ func (l *line) receive(out chan<- arrival, stop <-chan struct{}) {
 		case <-stop:
 			return
 		}
-		if err != nil {
+		if err != nil && !unanswered(err) {
 			return
 		}
 		select {

@@ -33,7 +33,8 @@ func (f *Feeder) openAll(stop <-chan struct{}) {
 }
 
 const noPipe = "this guest has no port named " + pipe.PortName + " and no driver behind /dev/hwrng: " +
-	"give it a virtio-serial port or a virtio-rng device, and load virtio_console or virtio_rng"
+	"give it a virtio-serial port or a virtio-rng device, and load virtio_console or virtio_rng; " +
+	"and it is no domain of Xen's that could offer a vchan"
 
 const notEnough = "mixed, but not enough was credited: the kernel's generator is not ready: " +
 	"see what the host or rng_quality claims for the bytes, and --credit"

@@ -17,7 +17,7 @@ const fullClaim = 1024
 // that file, or with 0, says nothing about the driver; virtio_rng then counts as
 // full, because it carries what the host made for its guests (hostd conditions it
 // to full entropy), and any other driver counts as nothing.
-func (pl Place) claim() int {
+func (pl *Place) claim() int {
 	if b, err := os.ReadFile(pl.Root + rngClass + "rng_quality"); err == nil {
 		if q, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && q > 0 {
 			return min(q, fullClaim)

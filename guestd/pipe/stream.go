@@ -1,0 +1,105 @@
+//go:build linux
+
+package pipe
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"headgate/wire/feed"
+)
+
+// stream speaks feed over a character device. Its descriptor is in the runtime's
+// epoll set, which is edge-triggered: a virtio-serial port whose host is away says
+// EPOLLHUP and reads 0 bytes, over and over to whoever asks, but gives one edge.
+type stream struct {
+	dev    *os.File
+	raw    syscall.RawConn
+	tty    bool // 0 bytes are a hang-up, not a host that is away
+	in     feed.Inbox
+	closed atomic.Bool
+}
+
+func newStream(dev *os.File, tty bool) (*stream, error) {
+	raw, err := dev.SyscallConn()
+	if err != nil {
+		_ = dev.Close()
+		return nil, err
+	}
+	return &stream{dev: dev, raw: raw, tty: tty}, nil
+}
+
+func (s *stream) receive() (b feed.Batch, err error) {
+	waited := s.raw.Read(func(fd uintptr) (done bool) {
+		b, err = s.in.Drain(func(buf []byte) (int, error) { return s.read(int(fd), buf) })
+		// Garbage counts as something, so that the caller can pace a host that
+		// sends nothing else.
+		return err != nil || b.Read > 0
+	})
+	switch {
+	case b.Read > 0:
+		return b, nil // an error comes again
+	case s.closed.Load():
+		return b, os.ErrClosed // a RawConn says it in an error of its own
+	case err == nil:
+		err = waited
+	}
+	return b, err
+}
+
+// read returns 0 when nothing is there for now.
+func (s *stream) read(fd int, buf []byte) (int, error) {
+	for {
+		n, err := unix.Read(fd, buf)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			return 0, nil
+		case err == nil && n == 0 && s.tty:
+			return 0, io.EOF
+		default:
+			return max(n, 0), err
+		}
+	}
+}
+
+// send writes one frame or nothing of use: what the device does not take at once is
+// of none later, for a host that comes back begins with a push, and one that got
+// half a frame finds the next by its magic.
+func (s *stream) send(f *feed.Frame) error {
+	b, err := feed.Append(nil, f)
+	if err != nil {
+		return err
+	}
+	var n int
+	if cerr := s.raw.Control(func(fd uintptr) { n, err = unix.Write(int(fd), b) }); cerr != nil {
+		return cerr
+	}
+	switch {
+	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EPIPE), err == nil && n != len(b):
+		return ErrAway
+	case errors.Is(err, unix.EIO) && s.tty: // it was hung up, and is opened again
+		return ErrAway
+	}
+	return err
+}
+
+func (s *stream) wipe() { s.in.Wipe() }
+
+func (s *stream) close() error {
+	s.closed.Store(true)
+	return s.dev.Close()
+}
+
+func request(n int) *feed.Frame {
+	return &feed.Frame{Type: feed.TypeRequest, N: uint32(min(n, feed.MaxData))}
+}
+
+func report(r *feed.Report) *feed.Frame {
+	return &feed.Frame{Type: feed.TypeReport, Report: *r}
+}
