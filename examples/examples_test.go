@@ -76,7 +76,7 @@ func TestScripts(t *testing.T) {
 		}
 	}
 	slices.Sort(scripts)
-	if want := []string{"libvirt/hooks/qemu.d/headgate", "openstack/headgate-nova"}; !slices.Equal(scripts, want) {
+	if want := []string{"libvirt/hooks/qemu.d/headgate", "openstack/headgate-nova", "xen/headgate-create", "xen/xapi.d/vm-pre-start/10headgate"}; !slices.Equal(scripts, want) {
 		t.Errorf("the scripts are %q, and not %q", scripts, want)
 	}
 }

@@ -64,7 +64,8 @@ func (a *App) guestAdd() *cobra.Command {
 		Use:   "add NAME --pipe KIND:PATH",
 		Short: "Add a guest and make its sockets",
 		Long: "Add a guest and make its sockets. It is kept across restarts of hostd, unless it is\n" +
-			"transient. What is not given comes from its class.",
+			"transient, as one with vchan:DOMID always is: that number is another domain's after the\n" +
+			"next start of the host. What is not given comes from its class.",
 		Example: "  hostd guest add web1 --pipe qemu:/run/headgate/guests/web1.sock --socket-owner libvirt-qemu:kvm --socket-mode 0660",
 		Args:    exactly("NAME"),
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -42,22 +43,63 @@ func (a *App) xenstore() (*xenstore.Conn, error) {
 	return s, err
 }
 
+// xenDomain connects to xenstored and finds a domain, as findDomain does.
+func (a *App) xenDomain(key string) (*xenstore.Conn, xen.Domain, error) {
+	s, err := a.xenstore()
+	if err != nil {
+		return nil, xen.Domain{}, err
+	}
+	d, err := findDomain(s, key)
+	if err != nil {
+		s.Close()
+		return nil, d, err
+	}
+	return s, d, nil
+}
+
 // findDomain finds a domain by name, UUID or domid. One that is named by its UUID
-// need not be there: it has then a UUID and perhaps a policy.
-func findDomain(s *xenstore.Conn, key string) (xen.Domain, error) {
-	d, err := xen.Find(s, key)
+// need not be there: it has then a UUID and perhaps a policy. What looks like a UUID
+// or a domid is one, whatever somebody has called a domain of theirs; and where names
+// are others' to give, as on XAPI, two may have one: it is not guessed which is meant.
+func findDomain(s *xenstore.Conn, key string) (found xen.Domain, err error) {
+	all, err := xen.Domains(s)
+	if err != nil {
+		return found, err
+	}
+	for _, d := range all {
+		switch {
+		case !means(key, d):
+			continue
+		case found.ID != 0 && found.UUID != d.UUID:
+			return found, fmt.Errorf("domain %q: several are called so, domains %d and %d: name it by its domid or UUID, as hostd xen list shows them", key, found.ID, d.ID)
+		}
+		found = d // of two with one UUID, as while one migrates within the host, either will do
+	}
 	uuid := strings.ToLower(key)
 	switch {
-	case err == nil && d.UUID == "":
-		return d, fmt.Errorf("domain %s, %d: its toolstack gave it no UUID, by which a policy is kept: have it fed with hostd guest add NAME --pipe vchan:%d",
-			key, d.ID, d.ID)
-	case errors.Is(err, fs.ErrNotExist) && config.IsUUID(uuid):
-		d = xen.Domain{UUID: uuid}
-		d.Policy, err = storedPolicy(s, uuid)
-	case errors.Is(err, fs.ErrNotExist):
-		return d, fmt.Errorf("%w; one that is not there is named by its UUID", err)
+	case found.ID != 0 && found.UUID == "":
+		return found, fmt.Errorf("domain %s, %d: its toolstack gave it no UUID, by which a policy is kept: have it fed with hostd guest add NAME --pipe vchan:%d",
+			key, found.ID, found.ID)
+	case found.ID == 0 && config.IsUUID(uuid):
+		found.UUID = uuid
+		found.Policy, err = xen.ReadPolicy(s, uuid)
+	case found.ID == 0:
+		return found, fmt.Errorf("domain %q: this host has no such domain: xl list shows those that run; one that is not there is named by its UUID", key)
 	}
-	return d, err
+	return found, err
+}
+
+// means says whether that is the domain's UUID, domid or else its name.
+func means(key string, d xen.Domain) bool {
+	uuid := strings.ToLower(key)
+	_, err := strconv.ParseUint(key, 10, 64)
+	switch {
+	case config.IsUUID(uuid):
+		return d.UUID == uuid
+	case err == nil:
+		return key == strconv.Itoa(int(d.ID))
+	}
+	return d.Name == key
 }
 
 // domainText names a domain for people.

@@ -24,15 +24,11 @@ func (a *App) xenAttach() *cobra.Command {
 	}
 	flags := operatorsPolicy(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		s, err := a.xenstore()
+		s, d, err := a.xenDomain(args[0])
 		if err != nil {
 			return err
 		}
 		defer s.Close()
-		d, err := findDomain(s, args[0])
-		if err != nil {
-			return err
-		}
 		status, absent := a.daemonStatus(c.Context())
 		present := fromStore(d.Policy)
 		if err := flags.check(args[0], status.Classes, present); err != nil {
@@ -73,15 +69,17 @@ func (a *App) outlook(d xen.Domain, channels []doctor.Channel, s control.Status,
 	case g != nil && g.Origin != control.OriginXen && pipe.Kind == config.Vchan:
 		note("guest %s, which %s, stands for it: its limits hold, not the policy", g.Name, origin(*g))
 	}
+	follows := absent == nil && s.Xen.Follow && s.Xen.Connected
 	switch {
 	case g != nil && pipe.Connected:
 		fmt.Fprintf(a.Out, "it is fed now, as guest %s\n", g.Name)
+	case absent == nil && !follows: // the note says what it takes
 	case d.ID == 0:
 		fmt.Fprintln(a.Out, "it is fed as soon as it is there and its guestd offers a ring")
-	case d.Offer == nil:
-		fmt.Fprintln(a.Out, "it is fed as soon as its guestd offers a ring")
-	case absent == nil && s.Xen.Connected:
+	case d.Offer != nil && follows:
 		fmt.Fprintln(a.Out, "its guestd offers a ring: it is fed from now on")
+	case follows:
+		fmt.Fprintln(a.Out, "hostd asks for one now: it is fed as soon as its guestd offers a ring")
 	}
 }
 
@@ -103,15 +101,11 @@ func (a *App) xenDetach() *cobra.Command {
 		Args:    exactly("DOMAIN"),
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
-		s, err := a.xenstore()
+		s, d, err := a.xenDomain(args[0])
 		if err != nil {
 			return err
 		}
 		defer s.Close()
-		d, err := findDomain(s, args[0])
-		if err != nil {
-			return err
-		}
 		there, err := xen.RemovePolicy(s, d.UUID)
 		if err != nil {
 			return fmt.Errorf("domain %s: remove its policy: %w", args[0], err)

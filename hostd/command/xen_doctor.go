@@ -21,7 +21,7 @@ func (a *App) xenDoctor() *cobra.Command {
 	}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		h := doctor.XenHost{Control: a.control, Status: a.daemonStatus, Dom0: a.dom0, Where: a.xenstorePath}
+		h := doctor.XenHost{Control: a.control, Now: a.Now, Status: a.daemonStatus, Dom0: a.dom0, Where: a.xenstorePath}
 		if len(args) > 0 {
 			h.Only = args[0]
 		}

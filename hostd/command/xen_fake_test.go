@@ -104,8 +104,7 @@ func xenDomains(t *testing.T, r *rig) *fakeXen {
 	f.ring(1)
 	attached(1, "gold")
 	f.write(xen.PolicyPath+"/"+xenUUID(1)+"/klass", "gold")
-	f.domain(2, "db1", xenUUID(2)) // of the configuration
-	f.ring(2)
+	f.domain(2, "db1", xenUUID(2))   // of the configuration, and rests
 	f.domain(3, "plain", xenUUID(3)) // nobody's
 	f.domain(4, "asks", xenUUID(4))  // offers, and nobody attached it
 	f.ring(4)
@@ -127,7 +126,7 @@ func xenDomains(t *testing.T, r *rig) *fakeXen {
 
 	s := busyStatus()
 	s.Xen = control.XenStatus{Follow: true, Dom0: true, Connected: true, Socket: xenstore.SocketPath, Domains: 6, ProblemCount: 1,
-		Problems: []control.DomainProblem{{Domain: "unnoticed", Problem: control.Problem{Kind: control.DomainMiswired, Text: "domain unnoticed: it is odd\x1b"}}}}
+		Problems: []control.DomainProblem{{Domain: "unnoticed", ID: 6, Problem: control.Problem{Kind: control.DomainMiswired, Text: "domain unnoticed: it is odd\x1b"}}}}
 	of := func(id int, name string) *control.DomainStatus {
 		return &control.DomainStatus{Name: name, UUID: xenUUID(id), ID: id}
 	}

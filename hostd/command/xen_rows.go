@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,7 +19,8 @@ type xenRow struct {
 	ID       int                  `json:"id,omitempty"` // 0: it is not there, and has a policy
 	Domain   string               `json:"domain"`
 	UUID     string               `json:"uuid"`
-	Ring     bool                 `json:"ring"` // its guestd offers one
+	Ring     bool                 `json:"ring"`  // its guestd offers one now
+	Rests    bool                 `json:"rests"` // it is fed through rings, and is between two of them
 	Channels []doctor.Channel     `json:"channels,omitempty"`
 	Policy   *xenPolicy           `json:"policy,omitempty"`
 	Pipe     string               `json:"pipe"`            // that of the guest which leads to it; "": none does
@@ -50,10 +52,11 @@ func (a *App) xenRows(ctx context.Context) (rows []xenRow, s control.Status, abs
 		return nil, s, absent, err
 	}
 	slices.SortFunc(domains, byName)
-	others, err := orphans(conn, domains)
+	policies, err := xen.Policies(conn)
 	if err != nil {
 		return nil, s, absent, err
 	}
+	others := orphans(policies, domains)
 	rows = make([]xenRow, 0, len(domains)+len(others))
 	for _, d := range append(domains, others...) {
 		rows = append(rows, rowOf(conn, d, s))
@@ -69,6 +72,17 @@ func byName(a, b xen.Domain) int {
 	return int(a.ID) - int(b.ID)
 }
 
+// orphans are the domains that have a policy and are not here, by their UUIDs.
+func orphans(policies map[string]*xen.Policy, here []xen.Domain) (found []xen.Domain) {
+	for _, d := range here {
+		delete(policies, d.UUID)
+	}
+	for _, uuid := range slices.Sorted(maps.Keys(policies)) {
+		found = append(found, xen.Domain{UUID: uuid, Policy: policies[uuid]})
+	}
+	return found
+}
+
 func rowOf(conn *xenstore.Conn, d xen.Domain, s control.Status) xenRow {
 	row := xenRow{ID: int(d.ID), Domain: d.Name, UUID: d.UUID, Ring: d.Offer != nil}
 	if p := d.Policy; p != nil {
@@ -81,6 +95,7 @@ func rowOf(conn *xenstore.Conn, d xen.Domain, s control.Status) xenRow {
 	g, pipe := doctor.GuestOf(d, row.Channels, s.Guests)
 	if g != nil {
 		row.Guest, row.Pipe, row.connected = g, config.Pipe{Kind: pipe.Kind, Path: pipe.Path}.String(), pipe.Connected
+		row.Rests = pipe.Connected && pipe.Kind == config.Vchan && !row.Ring
 	}
 	row.Problems = doctor.XenProblems(d, g, s)
 	return row
@@ -102,6 +117,17 @@ func (r xenRow) kind() string {
 	return orDash(kind)
 }
 
+// ring is what there is of one. guestd has one for the moments in which it asks.
+func (r xenRow) ring() cell {
+	switch {
+	case r.Ring:
+		return left("offered")
+	case r.Rests:
+		return left("rests")
+	}
+	return left("-")
+}
+
 // state sums the domain up in a word, as that of guests does.
 func (r xenRow) state(l look, unknown bool) cell {
 	switch {
@@ -115,9 +141,7 @@ func (r xenRow) state(l look, unknown bool) cell {
 		return guestState(l, *r.Guest)
 	case r.Policy != nil && unknown:
 		return styled("unknown", l.warn)
-	case r.Policy != nil && !r.Ring:
-		return styled("no ring", l.warn)
-	case r.Policy != nil:
+	case r.Policy != nil: // hostd has a guest for each, with a ring or not
 		return styled("none", l.bad)
 	}
 	return left("-")
@@ -148,7 +172,7 @@ func (r xenRow) policy() string {
 
 // printXen prints the rows with these columns, over them what keeps all from being
 // fed, below them what is wrong with single ones.
-func (a *App) printXen(rows []xenRow, s control.Status, absent error, heads []string, cells func(l look, r xenRow) []cell) {
+func (a *App) printXen(rows []xenRow, s control.Status, absent error, heads []string, cells func(l look, r xenRow, unknown bool) []cell) {
 	l := lookOf(a.Out)
 	why := s.Xen.Error
 	if !s.Xen.Follow {
@@ -161,7 +185,7 @@ func (a *App) printXen(rows []xenRow, s control.Status, absent error, heads []st
 	}
 	var body [][]cell
 	for _, r := range rows {
-		body = append(body, cells(l, r))
+		body = append(body, cells(l, r, absent != nil))
 	}
 	table(a.Out, l, heads, body)
 	for _, r := range rows {

@@ -16,27 +16,16 @@ func (a *App) xenStatus() *cobra.Command {
 		Example: "  hostd xen status\n  hostd xen status --json | jq '.[] | select(.guest.seeded | not) | .domain'",
 		Args:    exactly(),
 	}
-	asJSON := jsonFlag(c)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		rows, s, absent, err := a.xenRows(c.Context())
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return a.xenJSON(rows, absent)
-		}
-		a.printXen(rows, s, absent, []string{"DOMAIN", "ID", "PIPE", "STATE", "CLASS", "RATE", "WEIGHT", "BYTES", "FIRST", "REPORT"},
-			func(l look, r xenRow) []cell {
-				row := []cell{r.name(), r.id(), left(r.kind()), r.state(l, absent != nil), r.class(l)}
-				g := r.Guest
-				if g == nil {
-					return append(row, right("-"), right("-"), right("-"), right("-"), left("-"))
-				}
-				return append(row, right(g.Rate.String()), numbered("%d", g.Weight), right(amount(g.Bytes)),
-					right(seconds(g.FirstBytes)), left(a.report(g.LastReport)))
-			})
-		return nil
-	}
+	a.tellsXen(c, []string{"DOMAIN", "ID", "PIPE", "STATE", "CLASS", "RATE", "WEIGHT", "BYTES", "FIRST", "REPORT"},
+		func(l look, r xenRow, unknown bool) []cell {
+			row := []cell{r.name(), r.id(), left(r.kind()), r.state(l, unknown), r.class(l)}
+			g := r.Guest
+			if g == nil {
+				return append(row, right("-"), right("-"), right("-"), right("-"), left("-"))
+			}
+			return append(row, right(g.Rate.String()), numbered("%d", g.Weight), right(amount(g.Bytes)),
+				right(seconds(g.FirstBytes)), left(a.report(g.LastReport)))
+		})
 	return c
 }
 

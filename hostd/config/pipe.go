@@ -44,6 +44,10 @@ func (p Pipe) String() string { return p.Kind + ":" + p.Path }
 // Listens says whether hostd makes a socket at the pipe's path.
 func (p Pipe) Listens() bool { return p.Kind != Vchan && p.Kind != Channel }
 
+// Passing says whether the pipe names a domain by its domid, which is another domain's
+// after the next start of the host.
+func (p Pipe) Passing() bool { return p.Kind == Vchan && digits(p.Path) }
+
 // MarshalText writes the pipe as String does.
 func (p Pipe) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 

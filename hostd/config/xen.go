@@ -37,10 +37,10 @@ const allowedDomainKey = "the name of a Xen domain, its UUID in lower case, or i
 // checkDomainKey says what is wrong with what names a domain of Xen's. Digits alone
 // are a domid, as they are to xl.
 func checkDomainKey(key string) error {
-	switch digits := !strings.ContainsFunc(key, func(r rune) bool { return r < '0' || r > '9' }); {
+	switch {
 	case key == "":
 		return refuse(allowedDomainKey, "no domain is named")
-	case digits:
+	case digits(key):
 		if n, err := strconv.ParseUint(key, 10, 16); err != nil || n == 0 || n > maxDomainID || key[0] == '0' {
 			return refuse(allowedDomainKey, "%q is no guest's domid", clip(key))
 		}
@@ -51,4 +51,8 @@ func checkDomainKey(key string) error {
 		return refuse(allowedDomainKey, "%q names no domain", clip(key))
 	}
 	return nil
+}
+
+func digits(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
 }

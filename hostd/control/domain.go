@@ -1,10 +1,9 @@
 package control
 
-import "slices"
-
 // DomainProblem is a problem of a domain that has no guest.
 type DomainProblem struct {
 	Domain string `json:"domain"`
+	ID     int    `json:"id,omitempty"` // Xen's domid
 	Problem
 }
 
@@ -16,14 +15,14 @@ type DomainStatus struct {
 	Problems []Problem `json:"problems,omitempty"` // what its policy or its devices have wrong
 }
 
-// DomainProblems are those of a domain, whether or not it has a guest.
+// DomainProblems are those of a domain of libvirt's, whether or not it has a guest.
 func (s Status) DomainProblems(name, uuid string) (found []Problem) {
 	for _, g := range s.Guests {
 		if g.Domain != nil && g.Domain.UUID == uuid {
 			return g.Domain.Problems
 		}
 	}
-	for _, p := range slices.Concat(s.Libvirt.Problems, s.Xen.Problems) {
+	for _, p := range s.Libvirt.Problems {
 		if p.Domain == name {
 			found = append(found, p.Problem)
 		}

@@ -4,10 +4,14 @@
 //
 // The way of a byte through it: a backends.Pump reads a source and tests it, the
 // reservoir conditions what passed, the scheduler grants it to a guest's tap, and
-// a kvm.Pipe carries it into the guest.
+// a pipe.Pipe, of package kvm or xen, carries it into the guest.
 //
 // The domains of libvirt are guests as long as they run. Its hook and its events
 // tell of them, late or twice or not at all, and in whatever order: a domain has its
 // sockets before its QEMU wants them, counts as unseeded once in each of its lives,
 // and leaves nothing behind.
+//
+// Those of Xen's are as long as dom0's tree in xenstore has a policy for them, or a
+// guest has a pipe for them. Nothing of that is read from what a guest can write: of
+// its own there is only the ring that it offers.
 package daemon

@@ -26,6 +26,7 @@ func (d *Daemon) AddGuest(spec control.GuestSpec) error {
 	if err := d.admissible(spec.Guest); err != nil {
 		return err
 	}
+	spec.Transient = spec.Transient || slices.ContainsFunc(spec.Pipes, config.Pipe.Passing)
 	if lacking := d.makeRoom(d.pipes() + len(spec.Pipes)); lacking != "" {
 		return errors.New(lacking)
 	}

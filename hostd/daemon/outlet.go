@@ -23,7 +23,8 @@ type outlet struct {
 	owner  atomic.Pointer[kvm.Owner] // who alone may be at its socket; nil: whom its mode lets in
 	pipe   atomic.Pointer[pipe.Pipe] // nil: not open, fail says why
 	fail   atomic.Pointer[string]
-	claim  string             // guarded by Daemon.mu: who else has the domain of a vchan pipe; "": nobody
+	claim  string             // guarded by Daemon.mu: why a vchan pipe does not get the domain that it names; "": it does
+	uuid   string             // guarded by Daemon.mu: of the domain that a vchan pipe led to last
 	stop   context.CancelFunc // nil: not started
 	done   chan struct{}      // closed when all that start has begun has ended
 }

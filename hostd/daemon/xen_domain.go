@@ -14,6 +14,7 @@ import (
 type xenDomain struct {
 	xen.Domain
 	offered  bool              // it has, since it came
+	rung     bool              // it was asked to show whether it would
 	problems []control.Problem // all that is wrong, as it was last said
 
 	guest  *guest  // that gets its ring; nil: none
@@ -111,11 +112,11 @@ func (m *xenDomain) entry(c *config.Config) (config.Guest, []control.Problem) {
 }
 
 // present is the one of several domains with one identity that is it now: the newest
-// that offers a ring, else the newest.
+// that has offered a ring, else the newest. One that is still coming has not yet, and
+// what one that was saved in the middle of a session offers nobody will take back.
 func present(domains []*xenDomain) (best *xenDomain) {
 	for _, m := range domains {
-		if best == nil || (m.Offer != nil) != (best.Offer != nil) && m.Offer != nil ||
-			(m.Offer != nil) == (best.Offer != nil) && m.ID > best.ID {
+		if best == nil || m.offered && !best.offered || m.offered == best.offered && m.ID > best.ID {
 			best = m
 		}
 	}

@@ -28,12 +28,15 @@ type xenSide struct {
 
 // ring makes the pipe of a guest, which rings for guestd through the follower.
 func (x *xenSide) ring(o xen.Options) ring {
-	o.Bell = func(domid uint16) {
-		if f := x.follower.Load(); f != nil {
-			f.Bell(domid)
-		}
-	}
+	o.Bell = x.bell
 	return x.host.ring(o)
+}
+
+// bell has guestd of a domain, if it runs there, offer a ring. It does not wait.
+func (x *xenSide) bell(domid uint16) {
+	if f := x.follower.Load(); f != nil {
+		f.Bell(domid)
+	}
 }
 
 // xenHost is how Xen is reached; tests have another.
@@ -129,7 +132,7 @@ func (d *Daemon) xenStatus() control.XenStatus {
 			continue
 		}
 		for _, p := range m.problems {
-			s.Problems = append(s.Problems, control.DomainProblem{Domain: m.String(), Problem: p})
+			s.Problems = append(s.Problems, control.DomainProblem{Domain: m.String(), ID: int(m.ID), Problem: p})
 		}
 	}
 	s.Problems, s.ProblemCount = firstProblems(s.Problems)

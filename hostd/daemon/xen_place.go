@@ -67,9 +67,9 @@ func (p *placing) stand(g *guest) {
 		if !o.isRing() {
 			continue
 		}
-		named := p.by[o.Path]
-		free := make([]*xenDomain, 0, len(named))
 		o.claim = ""
+		named := p.meant(o, p.by[o.Path])
+		free := make([]*xenDomain, 0, len(named))
 		for _, m := range named {
 			if other := p.taken[m]; other != nil {
 				o.claim = fmt.Sprintf("domain %s has one ring, and guest %s has it: take one of the pipes away", m, other.name)
@@ -85,12 +85,34 @@ func (p *placing) stand(g *guest) {
 		if m == nil {
 			continue
 		}
-		o.claim = ""
+		o.claim, o.uuid = "", m.UUID
 		m.guest, m.outlet = g, o
 		if g.xen == nil {
 			g.xen = m
 		}
 	}
+}
+
+// meant are those of the domains that a pipe names which it may lead to: they are one,
+// such as a domain that migrates within the host. Where tenants name their domains two
+// may have one name, and with it would go a guest's limits: it stays with the one that
+// it was, and else is neither's.
+func (p *placing) meant(o *outlet, named []*xenDomain) []*xenDomain {
+	if !slices.ContainsFunc(named, func(m *xenDomain) bool { return m.UUID != named[0].UUID }) {
+		return named
+	}
+	var was []*xenDomain
+	for _, m := range named {
+		if o.uuid != "" && m.UUID == o.uuid {
+			was = append(was, m)
+			continue
+		}
+		p.wrong(m, "another domain is called so, too, and this one does not get the pipe "+o.String()+": let that name its domain by UUID, or rename one of them")
+	}
+	if was == nil {
+		o.claim = "several domains are called " + o.Path + ": let the pipe name its domain by UUID, as hostd xen list shows it"
+	}
+	return was
 }
 
 // rest makes the other domains guests of their own, or brings those up to date, and
@@ -99,7 +121,14 @@ func (p *placing) rest(own map[string]*guest) {
 	d := p.d
 	wanted := map[string][]*xenDomain{}
 	for _, m := range d.xen.domains {
-		if p.taken[m] != nil || !m.wanted(d.config.Xen) {
+		if p.taken[m] != nil {
+			continue
+		}
+		if !m.wanted(d.config.Xen) {
+			if d.config.Xen.Unlisted && !m.rung { // its guestd may rest for a minute
+				m.rung = true
+				d.xen.bell(m.ID)
+			}
 			continue
 		}
 		key := m.key()
@@ -185,6 +214,8 @@ func (p *placing) name(m *xenDomain, g *guest) string {
 func (p *placing) whyGone(key string) string {
 	m := present(p.by[key])
 	switch {
+	case !p.d.config.Xen.Follow:
+		return "Xen's domains are not followed any more"
 	case m == nil:
 		return "its domain of Xen's has gone"
 	case p.taken[m] != nil:

@@ -88,6 +88,10 @@ func TestUnlistedXenDomains(t *testing.T) {
 	x.offers(5, 8)
 	x.offers(7, 8)
 	x.fed("web1", 5)
+	x.await(func() bool { // its guestd, should there be one, is told to show itself
+		_, err := x.dom0.Read(home(6) + "/" + xen.BellPath)
+		return err == nil
+	})
 	if g := x.guest("web1"); g.Class != "default" || x.has("quiet") {
 		t.Errorf("%+v, quiet %v", g, x.has("quiet"))
 	}
@@ -202,6 +206,9 @@ func TestAGuestStandsForAXenDomain(t *testing.T) {
 			t.Errorf("vchan:%s: the domain is a guest by itself, too", key)
 		}
 		x.fed("live", 6)
+		if got := x.guest("live").Transient; got != (key == "6") { // which is another domain's after a restart of the host
+			t.Errorf("vchan:%s: transient %v", key, got)
+		}
 		if err := x.RemoveGuest("live"); err != nil {
 			t.Fatal(err)
 		}
@@ -307,6 +314,45 @@ func TestAXenDomainMigratesWithinTheHost(t *testing.T) {
 				t.Errorf("%+v", g)
 			}
 		})
+	}
+}
+
+// Who calls his domain as another's is called gets neither its guest nor its limits,
+// whichever is there first and whatever it offers.
+func TestANameIsNoIdentity(t *testing.T) {
+	const named = "[[guest]]\nname = \"front\"\npipes = [\"vchan:web1\"]\n"
+	x := xenHosting(t, named+following)
+	x.domain(5, "web1", uuidOf(1))
+	x.offers(5, 8)
+	x.fed("front", 5)
+	x.attach(uuidOf(2), xen.Policy{}) // has a policy of its own
+	x.domain(6, "web1", uuidOf(2))
+	x.offers(6, 8)
+	x.fed("web1", 6)
+	x.domain(7, "web1--incoming", uuidOf(3))
+	x.offers(7, 8)
+	x.await(func() bool { return x.Status().Xen.ProblemCount == 1 })
+	x.fed("front", 5)
+	if p := x.Status().Xen.Problems[0]; p.Domain != "web1" || p.ID != 7 || !strings.Contains(p.Text, "does not get the pipe vchan:web1") {
+		t.Errorf("%+v", p)
+	}
+	x.store.Release(5) // it starts anew
+	x.hungry("front")
+	x.domain(8, "web1", uuidOf(1))
+	x.offers(8, 8)
+	x.fed("front", 8)
+	// A hostd that comes later cannot tell.
+	x.stop()
+	x.run(t, x.dir, named+following)
+	x.await(func() bool { return x.Status().Xen.ProblemCount == 2 })
+	x.fed("web1", 6)
+	if g := x.guest("front"); g.Pipes[0].Connected || !strings.Contains(g.Pipes[0].Error, "several domains are called web1: let the pipe name its domain by UUID") {
+		t.Errorf("%+v", g)
+	}
+	x.reload("[[guest]]\nname = \"front\"\npipes = [\"vchan:" + uuidOf(1) + "\"]\n" + following)
+	x.fed("front", 8)
+	if n := x.Status().Xen.ProblemCount; n != 0 {
+		t.Errorf("%d problems: %+v", n, x.Status().Xen)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"headgate/hostd/config"
 	"headgate/hostd/control"
@@ -41,7 +42,7 @@ func (f XenFacts) examine(d XenDomain) []Finding {
 	switch {
 	case g != nil && pipe.Connected:
 		if len(found) == 0 {
-			found = append(found, good("", "is fed over its %s as guest %s, class %s, %d bytes so far", waysName(pipe), g.Name, g.Class, g.Bytes))
+			found = append(found, f.fed(d, *g, pipe))
 		}
 		return found
 	case f.Hostd.Err != nil:
@@ -55,6 +56,22 @@ func (f XenFacts) examine(d XenDomain) []Finding {
 		found = append(found, f.unlisted(d))
 	}
 	return found
+}
+
+// longQuiet is how long a guestd may be silent before that is worth a word: ten of its
+// usual intervals. It may have a longer one, and then all is well.
+const longQuiet = 10 * time.Minute
+
+// fed says of a domain that it is fed. Between its rings a guestd cannot be seen, nor
+// that it has ended.
+func (f XenFacts) fed(d XenDomain, g control.GuestStatus, p control.PipeStatus) Finding {
+	if r := g.LastReport; p.Kind == config.Vchan && d.Offer == nil && r != nil {
+		if quiet := f.Now.Sub(r.Received); quiet > longQuiet {
+			return note("", "in the guest: systemctl status guestd", "is fed as guest %s, and its guestd has said nothing for %s: it has ended, or its --interval is as long",
+				g.Name, quiet.Truncate(time.Minute))
+		}
+	}
+	return good("", "is fed over its %s as guest %s, class %s, %d bytes so far", waysName(p), g.Name, g.Class, g.Bytes)
 }
 
 // waysName names the way into a domain.
@@ -79,13 +96,14 @@ func (f XenFacts) wrong(d XenDomain, g *control.GuestStatus) (found []Finding) {
 	return found
 }
 
-// unasked is what can be said of a domain while hostd is away.
+// unasked is what can be said of a domain while hostd is away. That it offers no ring
+// says nothing: nobody has asked for one.
 func (f XenFacts) unasked(d XenDomain) []Finding {
 	switch {
 	case d.Policy == nil:
 		return nil
 	case d.Offer == nil:
-		return []Finding{f.noRing(d)}
+		return []Finding{good("", "is attached")}
 	}
 	return []Finding{good("", "is attached and offers a ring")}
 }
@@ -116,17 +134,13 @@ func (f XenFacts) unlisted(d XenDomain) Finding {
 func (f XenFacts) ring(d XenDomain, g control.GuestStatus, p control.PipeStatus) Finding {
 	again := "in the guest: systemctl restart guestd; here: hostd events | grep " + config.ShellWord(g.Name)
 	switch {
-	case d.Offer == nil:
-		return f.noRing(d)
 	case p.Error != "":
 		return fault("", mend(p.Error, again), "hostd is not connected to its ring: %s", p.Error)
+	case d.Offer == nil:
+		return fault("", "in the guest: modprobe -a xen-evtchn xen-gntalloc && systemctl enable --now guestd && guestd status",
+			"its guestd offers no ring, though hostd asked for one")
 	}
 	return fault("", again, "it offers a ring, and hostd is not connected to it")
-}
-
-func (f XenFacts) noRing(d XenDomain) Finding {
-	return fault("", "in the guest: modprobe -a xen-evtchn xen-gntalloc && systemctl enable --now guestd && guestd status",
-		"its guestd offers no ring")
 }
 
 // channel judges a domain whose guest has a channel pipe that is not connected.

@@ -1,6 +1,8 @@
 package doctor
 
 import (
+	"time"
+
 	"headgate/hostd/control"
 	"headgate/xen"
 	"headgate/xen/xenstore"
@@ -8,6 +10,7 @@ import (
 
 // XenFacts are what there is to judge of a Xen host, as one look at it found it.
 type XenFacts struct {
+	Now     time.Time // when they were found
 	Hostd   Hostd
 	User    *User // whom hostd runs as; nil: not known
 	Dom0    error // why this is no dom0
@@ -115,7 +118,7 @@ func XenProblems(d xen.Domain, g *control.GuestStatus, s control.Status) (found 
 		return g.Domain.Problems
 	}
 	for _, p := range s.Xen.Problems {
-		if p.Domain != "" && d.Is(p.Domain) {
+		if p.ID != 0 && p.ID == int(d.ID) {
 			found = append(found, p.Problem)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"headgate/hostd/control"
 	"headgate/xen"
@@ -21,6 +22,7 @@ type XenHost struct {
 	Control string // socket of hostd, as it is to be called
 	Only    string // the one domain that is asked for; "": all
 
+	Now      func() time.Time
 	Status   func(context.Context) (control.Status, error) // asks hostd
 	Dom0     func() error                                  // says why this is no dom0
 	Store    *xenstore.Conn                                // nil: StoreErr says why
@@ -31,7 +33,7 @@ type XenHost struct {
 // GatherXen looks at everything once.
 func GatherXen(ctx context.Context, h XenHost) XenFacts {
 	root := Host{Root: h.Root}
-	f := XenFacts{Hostd: Hostd{Control: h.Control}, Only: h.Only, Store: Store{Where: h.Where, Err: h.StoreErr}}
+	f := XenFacts{Now: h.Now(), Hostd: Hostd{Control: h.Control}, Only: h.Only, Store: Store{Where: h.Where, Err: h.StoreErr}}
 	f.Hostd.Status, f.Hostd.Err = h.Status(ctx)
 	if f.Hostd.Err == nil {
 		f.User = root.runsAs(f.Hostd.Status.PID)

@@ -73,6 +73,7 @@ var (
 	libvirtHookCalls = desc("libvirt_hook_calls_total", "Calls of libvirt's hook, and of attach before a live attach.")
 
 	xenConnected = desc("xen_connected", "1 if Xen's domains are followed; not there if they are not to be, or this host is no Xen dom0.")
+	xenDomains   = desc("xen_domains", "Domains of Xen's that are fed, or are to be.")
 	xenProblems  = desc("xen_domain_problems", "What domains of Xen's that are no guests, and get nothing, have wrong: hostd xen doctor names it.")
 )
 
@@ -100,6 +101,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	counter(libvirtHookCalls, float64(s.Libvirt.HookCalls))
 	if s.Xen.Follow && s.Xen.Dom0 {
 		gauge(xenConnected, truth(s.Xen.Connected))
+		gauge(xenDomains, float64(s.Xen.Domains))
 		gauge(xenProblems, float64(s.Xen.ProblemCount))
 	}
 	for _, src := range s.Sources {

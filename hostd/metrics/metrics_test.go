@@ -29,7 +29,7 @@ var snapshot = control.Status{
 		{Name: "web2", Quality: "full", Domain: &control.DomainStatus{Problems: []control.Problem{{Kind: control.DomainPolicy, Text: "a rate"}, {Kind: control.DomainMiswired, Text: "a device"}}}},
 	},
 	Libvirt: control.LibvirtStatus{Follow: true, Connected: true, Domains: 1, HookCalls: 9, ProblemCount: 3},
-	Xen:     control.XenStatus{Follow: true, Dom0: true, Connected: true, ProblemCount: 2},
+	Xen:     control.XenStatus{Follow: true, Dom0: true, Connected: true, Domains: 5, ProblemCount: 2},
 }
 
 // The whole exposition, so that a name that tools rely on cannot change unseen.
