@@ -50,6 +50,18 @@ func TestTheTreeIsWhatCounts(t *testing.T) {
 	h.down(5)
 }
 
+// A toolstack that is slow to say who a domain is: its introduction comes when it has.
+func TestADomainSeenBeforeItHasAUUID(t *testing.T) {
+	h := newHost(t)
+	h.follow()
+	h.put(place(5)+"/name", "web1")
+	h.boot(6, "web2", uuid6)
+	h.is(5, "is web1", func(d Domain) bool { return d.Name == "web1" && d.UUID == "" })
+	h.put(place(5)+"/vm", "/vm/"+uuid5)
+	h.store.Introduce(5)
+	h.is(5, "has its UUID", func(d Domain) bool { return d.UUID == uuid5 })
+}
+
 func TestANumberThatIsAnotherDomains(t *testing.T) {
 	h := newHost(t)
 	h.boot(5, "web1", uuid5)

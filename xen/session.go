@@ -110,10 +110,14 @@ func (s *session) list() error {
 		}
 	}
 	for _, id := range ids {
-		if s.known[id] == nil {
-			if err := s.add(id); err != nil {
-				return err
-			}
+		var err error
+		if f := s.known[id]; f == nil {
+			err = s.add(id)
+		} else if f.UUID == "" { // it was seen before the toolstack had written all
+			err = s.look(hint{follow: f})
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
