@@ -13,7 +13,8 @@ LINT := build/golangci-lint-$(LINT_VERSION)
 GUEST_PACKAGES := qemu-system-x86 linux-image-cloud-amd64 xz-utils
 RACE_PACKAGES := gcc libc6-dev
 LIBVIRT_PACKAGES := libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-utils apparmor
-TEST_PACKAGES := $(GUEST_PACKAGES) $(RACE_PACKAGES) $(LIBVIRT_PACKAGES) systemd
+XEN_PACKAGES := xen-system-amd64 xenstore-utils qemu-system-xen libxen-dev linux-image-amd64 busybox-static zstd
+TEST_PACKAGES := $(GUEST_PACKAGES) $(RACE_PACKAGES) $(LIBVIRT_PACKAGES) $(XEN_PACKAGES) systemd
 
 export CGO_ENABLED ?= 0
 GO_BUILD := go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
@@ -21,12 +22,13 @@ GO_BUILD := go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 RACE := CGO_ENABLED=1 go test -race
 
 FUZZ_TIME ?= 5m
-CHECK_FUZZ_TIME := 2s
+FUZZ_JOBS ?= 1
+CHECK_FUZZ_TIME := 1s
 
-.PHONY: build demo check test bench fuzz install clean help lint unit rigs guest-packages race-packages test-packages
+.PHONY: build demo check test bench fuzz install install-xen clean help lint unit rigs guest-packages race-packages test-packages
 
 help: ## say what can be made
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 build: ## build bin/hostd and bin/guestd, static
 	$(GO_BUILD) -o bin/hostd ./hostd
@@ -37,7 +39,7 @@ demo: guest-packages build ## feed two real guests from this machine's physical 
 
 check: lint unit ## format, vet, lint, unit tests with the race detector, short fuzzing
 	GOARCH=arm64 go build ./...
-	@$(MAKE) --no-print-directory fuzz FUZZ_TIME=$(CHECK_FUZZ_TIME)
+	@$(MAKE) --no-print-directory fuzz FUZZ_TIME=$(CHECK_FUZZ_TIME) FUZZ_JOBS=2
 
 lint: $(LINT)
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt'd:"; gofmt -l .; exit 1; }
@@ -52,7 +54,9 @@ $(LINT):
 unit: race-packages
 	$(RACE) $$(go list ./... | grep -v /integration)
 
-test: test-packages check rigs ## all of check, and the real rigs: QEMU guests, FIFOs, systemd's checks
+test: ## all of check, and the real rigs: QEMU guests, libvirt, Xen, FIFOs, systemd's checks
+	@$(MAKE) --no-print-directory -j2 test-packages $(LINT) # one downloads while the other compiles
+	@$(MAKE) --no-print-directory check rigs
 
 # One package after the other (-p 1): they measure times.
 rigs: build
@@ -74,16 +78,14 @@ bench: test-packages build ## print every figure of the README, with the floors 
 	go test -run 'Detection|FalsePositives|MildBias' -v ./backends/health
 	go run ./integration/bench
 	CI=true go test -count=1 -timeout 20m -run '^TestChurn$$' -v ./integration/libvirt -args -churn-defined 200 -churn-started 50 -churn-time 5m
+	CI=true go test -count=1 -timeout 10m -run '^TestXen$$/^vchan$$' -v ./integration/xen -args -whole
 
 fuzz: ## run each fuzz target for FUZZ_TIME (5m)
 	@mkdir -p build
-	@grep -l -r --include='*_test.go' '^func Fuzz' . | while read -r file; do \
-		sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' $$file | while read -r target; do \
-			echo "fuzz $$target $(FUZZ_TIME)"; \
-			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 10x ./$$(dirname $$file) </dev/null >build/fuzz.log 2>&1 \
-				|| { cat build/fuzz.log; exit 1; }; \
-		done || exit 1; \
-	done
+	@grep -H -r --include='*_test.go' '^func Fuzz' . | sed -n 's/^\(.*\)\/[^/]*:func \(Fuzz[A-Za-z0-9]*\)(.*/\1 \2/p' | \
+		xargs -P $(FUZZ_JOBS) -L 1 sh -c 'log=build/fuzz.$$1.log; echo "fuzz $$1 $(FUZZ_TIME)"; \
+			go test -run "^$$" -fuzz "^$$1$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 10x $$0 </dev/null >$$log 2>&1 \
+			|| { cat $$log; exit 255; }; rm $$log'
 
 install: build ## install binaries, units and configuration under DESTDIR and PREFIX
 	install -D -m 0755 bin/hostd $(DESTDIR)$(PREFIX)/sbin/hostd
@@ -95,6 +97,12 @@ install: build ## install binaries, units and configuration under DESTDIR and PR
 	install -D -m 0644 examples/systemd/hostd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/headgate.conf
 	install -D -m 0644 examples/systemd/hostd.rules $(DESTDIR)/etc/udev/rules.d/60-headgate.rules
 	test -e $(DESTDIR)/etc/headgate/hostd.toml || install -D -m 0644 hostd/config/reference.toml $(DESTDIR)/etc/headgate/hostd.toml
+
+install-xen: install ## in a Xen dom0: install, and what hostd needs there
+	install -D -m 0644 examples/xen/dom0.conf $(DESTDIR)/etc/systemd/system/hostd.service.d/xen.conf
+	install -D -m 0644 examples/xen/modules-load.d/headgate-dom0.conf $(DESTDIR)/etc/modules-load.d/headgate.conf
+	sed 's|/usr/local/|$(PREFIX)/|g' examples/xen/headgate-create > $(DESTDIR)$(PREFIX)/sbin/headgate-create
+	chmod 0755 $(DESTDIR)$(PREFIX)/sbin/headgate-create
 
 clean: ## remove what was built
 	rm -rf bin build

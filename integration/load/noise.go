@@ -51,6 +51,10 @@ func (n *Noise) SetRate(rate float64) {
 	}
 }
 
+// piece is how much is written at once at least, in bytes: half a window of the health
+// tests, so that a slow noise does not wake its reader for every few bytes.
+const piece = 256
+
 // write keeps to the rate over the whole time since it was set: a tick that comes
 // late is made up for, but not a reader that takes less.
 func (n *Noise) write(ctx context.Context, rate float64) {
@@ -68,7 +72,7 @@ func (n *Noise) write(ctx context.Context, rate float64) {
 		case <-ticks.C:
 		}
 		due := int(rate * rawPerBlock / 64 * time.Since(start).Seconds())
-		for written < due {
+		for due-written >= piece {
 			p := buf[:min(due-written, len(buf))]
 			if clear(p); !n.Stuck.Load() {
 				_, _ = rand.Read(p)

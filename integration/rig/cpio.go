@@ -13,6 +13,7 @@ const (
 	modeCharDevice = 0o020000
 	modeDirectory  = 0o040000
 	modeRegular    = 0o100000
+	modeLink       = 0o120000
 )
 
 // archive writes the "newc" cpio format, the one that the kernel unpacks
@@ -44,6 +45,12 @@ func (a *archive) dir(name string) {
 func (a *archive) file(name string, permissions int, data []byte) {
 	a.dir(path.Dir(name))
 	a.entry(name, modeRegular|permissions, 0, 0, data)
+}
+
+// link adds a symbolic link.
+func (a *archive) link(name, target string) {
+	a.dir(path.Dir(name))
+	a.entry(name, modeLink|0o777, 0, 0, []byte(target))
 }
 
 // charDevice adds a character device node.

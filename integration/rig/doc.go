@@ -16,4 +16,8 @@
 // With libvirt between: Isolate puts a test program into namespaces of its own,
 // StartLibvirtd runs a libvirtd there, and a Domain is the same guest as libvirt
 // defines, starts, saves and restores it.
+//
+// With Xen: InDom0 boots a real Xen under QEMU and runs the test program itself in
+// its dom0, where CreateDomU makes PV and PVH guests beside it; their init is
+// reached over their console.
 package rig

@@ -50,7 +50,7 @@ func Boot(ctx context.Context, c Config) (*Guest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("boot %s: %w", c.Name, err)
 	}
-	g.link, err = accept(ctx, listener, g.qemu.done)
+	g.link, err = accept(ctx, listener, g.qemu.done, bootPatience)
 	if err != nil {
 		g.qemu.kill()
 		return nil, fmt.Errorf("boot %s: %w; QEMU said:\n%s\nthe console:\n%s", c.Name, err, Tail(g.Log, 10), Tail(console, 20))
@@ -61,8 +61,8 @@ func Boot(ctx context.Context, c Config) (*Guest, error) {
 }
 
 // accept waits for QEMU to connect and for guestinit to say hello.
-func accept(ctx context.Context, listener *net.UnixListener, gone <-chan struct{}) (*link, error) {
-	ctx, cancel := context.WithTimeout(ctx, bootPatience)
+func accept(ctx context.Context, listener *net.UnixListener, gone <-chan struct{}, patience time.Duration) (*link, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { listener.Close() })
 	defer stop()

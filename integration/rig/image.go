@@ -6,9 +6,11 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"headgate/integration/rig/job"
@@ -56,7 +58,11 @@ func NewImage(ctx context.Context, dir string, programs map[string]string) (*Ima
 	for _, m := range atBoot {
 		image.boot = append(image.boot, m.Name)
 	}
-	if err := pack(ctx, image.Initrd, initPath, all, programs); err != nil {
+	files := map[string]string{}
+	for name, from := range programs {
+		files[path.Join("bin", name)] = from
+	}
+	if err := pack(ctx, image.Initrd, initPath, contents{modules: all, files: files}); err != nil {
 		return nil, fmt.Errorf("pack %s: %w", image.Initrd, err)
 	}
 	return image, nil
@@ -90,30 +96,48 @@ func (i *Image) Copy(dir string) (*Image, error) {
 	return &c, nil
 }
 
-func pack(ctx context.Context, out, initPath string, modules []Module, programs map[string]string) error {
+// contents is what an initramfs holds beside guestinit.
+type contents struct {
+	modules []Module
+	files   map[string]string // executable: the file here by its path in the guest
+	texts   map[string]string // what is in a small file, by its path
+	links   map[string]string // what a link names, by its path
+	dirs    []string
+}
+
+func pack(ctx context.Context, out, initPath string, c contents) error {
 	file, err := os.Create(out)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	buffered := bufio.NewWriter(file)
+	buffered := bufio.NewWriterSize(file, 1<<20)
 	a := newArchive(buffered)
 	// The kernel opens /dev/console for PID 1 before anything is mounted.
 	a.charDevice("dev/console", 0o600, 5, 1)
 	if err := packFile(a, "init", initPath); err != nil {
 		return err
 	}
-	for name, from := range programs {
-		if err := packFile(a, path.Join("bin", name), from); err != nil {
+	for _, dir := range c.dirs {
+		a.dir(rooted(dir))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.files)) {
+		if err := packFile(a, rooted(name), c.files[name]); err != nil {
 			return err
 		}
 	}
-	for _, m := range modules {
+	for _, name := range slices.Sorted(maps.Keys(c.texts)) {
+		a.file(rooted(name), 0o644, []byte(c.texts[name]))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.links)) {
+		a.link(rooted(name), c.links[name])
+	}
+	for _, m := range c.modules {
 		data, err := m.Load(ctx)
 		if err != nil {
 			return err
 		}
-		a.file(strings.TrimPrefix(path.Join(job.ModuleDir, m.Name+".ko"), "/"), 0o644, data)
+		a.file(rooted(path.Join(job.ModuleDir, m.Name+".ko")), 0o644, data)
 	}
 	if err := a.close(); err != nil {
 		return err
@@ -123,6 +147,9 @@ func pack(ctx context.Context, out, initPath string, modules []Module, programs 
 	}
 	return file.Close()
 }
+
+// rooted is a path as an archive has it: from the root on.
+func rooted(name string) string { return strings.TrimPrefix(path.Clean(name), "/") }
 
 func packFile(a *archive, name, from string) error {
 	data, err := os.ReadFile(from)

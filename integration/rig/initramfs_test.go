@@ -62,6 +62,7 @@ func TestArchive(t *testing.T) {
 	a := newArchive(&out)
 	a.file("bin/x", 0o755, []byte("hello"))
 	a.file("bin/y", 0o644, nil)
+	a.link("bin/z", "x")
 	if err := a.close(); err != nil {
 		t.Fatal(err)
 	}
@@ -69,6 +70,9 @@ func TestArchive(t *testing.T) {
 		strings.Repeat("0", 32) + "00000004" + "00000000" + "bin\x00" + "\x00\x00"
 	if got := out.String(); !strings.HasPrefix(got, want) {
 		t.Errorf("first entry %q, want %q", got[:len(want)], want)
+	}
+	if !strings.Contains(out.String(), "070701"+"00000004"+"0000a1ff") {
+		t.Error("no symbolic link")
 	}
 	if n := strings.Count(out.String(), "bin\x00"); n != 1 {
 		t.Errorf("the folder is there %d times", n)

@@ -15,6 +15,9 @@ import (
 // ErrNoKernel means that there is no kernel for the guest on this machine.
 var ErrNoKernel = errors.New("no cloud kernel with its modules in /boot and /lib/modules: install linux-image-cloud-amd64")
 
+// ErrNoDom0Kernel means that there is no kernel for Xen's dom0 on this machine.
+var ErrNoDom0Kernel = errors.New("no kernel for dom0 with its modules in /boot and /lib/modules: install linux-image-amd64")
+
 // Kernel is a kernel image and the folder of its modules.
 type Kernel struct {
 	Release string // as uname -r says it
@@ -27,13 +30,32 @@ type Kernel struct {
 func FindKernel() (Kernel, error) { return findKernel("/") }
 
 func findKernel(root string) (Kernel, error) {
-	images, err := filepath.Glob(filepath.Join(root, "boot", "vmlinuz-*-cloud-amd64"))
+	return findFlavour(root, func(release string) bool { return strings.HasSuffix(release, "-cloud-amd64") }, ErrNoKernel)
+}
+
+// FindDom0Kernel finds Debian's kernel for hardware of the highest version: the
+// cloud kernel cannot be Xen's dom0.
+func FindDom0Kernel() (Kernel, error) { return findDom0Kernel("/") }
+
+func findDom0Kernel(root string) (Kernel, error) {
+	return findFlavour(root, func(release string) bool {
+		before, ok := strings.CutSuffix(release, "-amd64")
+		// Flavours are named before the architecture: 6.1.0-9-rt-amd64.
+		return ok && before != "" && strings.ContainsRune("0123456789", rune(before[len(before)-1]))
+	}, ErrNoDom0Kernel)
+}
+
+func findFlavour(root string, is func(release string) bool, none error) (Kernel, error) {
+	images, err := filepath.Glob(filepath.Join(root, "boot", "vmlinuz-*"))
 	if err != nil {
 		return Kernel{}, fmt.Errorf("find kernel: %w", err)
 	}
 	var best Kernel
 	for _, image := range images {
 		release := strings.TrimPrefix(filepath.Base(image), "vmlinuz-")
+		if !is(release) {
+			continue
+		}
 		modules := filepath.Join(root, "lib", "modules", release)
 		if _, err := os.Stat(filepath.Join(modules, "modules.dep")); err != nil {
 			continue // removed, but its image was left
@@ -43,7 +65,7 @@ func findKernel(root string) (Kernel, error) {
 		}
 	}
 	if best.Image == "" {
-		return Kernel{}, ErrNoKernel
+		return Kernel{}, none
 	}
 	return best, nil
 }

@@ -8,7 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
+	"io"
 	"sync"
 	"time"
 
@@ -37,9 +37,15 @@ type link struct {
 	tasks  sync.WaitGroup
 
 	mu     sync.Mutex
-	conn   net.Conn // nil: none now
+	conn   connection // nil: none now
 	number uint64
 	open   map[uint64]*answers
+}
+
+// connection is a socket, or the terminal of a console.
+type connection interface {
+	io.ReadWriteCloser
+	SetWriteDeadline(time.Time) error
 }
 
 // answers are those to one command.
@@ -57,7 +63,7 @@ type arrival struct {
 }
 
 // newLink is a link over this connection alone.
-func newLink(conn net.Conn) *link {
+func newLink(conn connection) *link {
 	c := newLastingLink()
 	c.register(0)
 	c.attach(conn, c.finish)
@@ -72,7 +78,7 @@ func newLastingLink() *link {
 }
 
 // attach goes on with this connection, and calls ended when that has ended.
-func (c *link) attach(conn net.Conn, ended func()) {
+func (c *link) attach(conn connection, ended func()) {
 	c.mu.Lock()
 	before := c.conn
 	c.conn = conn
@@ -102,7 +108,7 @@ func (c *link) close() {
 	c.tasks.Wait()
 }
 
-func (c *link) receive(conn net.Conn) {
+func (c *link) receive(conn connection) {
 	lines := bufio.NewScanner(conn)
 	lines.Buffer(nil, lineLimit)
 	for lines.Scan() {

@@ -3,11 +3,9 @@
 package rig
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 )
@@ -98,12 +96,13 @@ func (m Module) Load(ctx context.Context) ([]byte, error) {
 	if !strings.HasSuffix(m.Path, ".xz") {
 		return os.ReadFile(m.Path)
 	}
-	var stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, "xz", "--decompress", "--stdout", m.Path)
-	cmd.Stderr = &stderr
-	plain, err := cmd.Output()
+	packed, err := os.ReadFile(m.Path)
 	if err != nil {
-		return nil, fmt.Errorf("decompress %s: %w %s", m.Path, err, bytes.TrimSpace(stderr.Bytes()))
+		return nil, err
+	}
+	plain, err := pipe(ctx, packed, "xz", "--decompress", "--stdout")
+	if err != nil {
+		return nil, fmt.Errorf("decompress %s: %w", m.Path, err)
 	}
 	return plain, nil
 }

@@ -29,6 +29,38 @@ func Missing() []string {
 	return packages
 }
 
+// MissingXen returns the Debian packages that a machine with Xen needs and that
+// are not installed.
+func MissingXen() []string {
+	packages := Missing()
+	need := func(debian string, err error) {
+		if err != nil && !slices.Contains(packages, debian) {
+			packages = append(packages, debian)
+		}
+	}
+	_, err := findXen("/")
+	need("xen-system-amd64", err)
+	_, err = FindDom0Kernel()
+	need("linux-image-amd64", err)
+	for _, f := range []struct{ file, debian string }{
+		{storeTool, "xenstore-utils"},
+		{channelQEMU, "qemu-system-xen"},
+		{keymap, "qemu-system-data"},
+		{"/usr/lib/x86_64-linux-gnu/libxenvchan.a", "libxen-dev"},
+		{"/usr/lib/x86_64-linux-gnu/libc.a", "libc6-dev"},
+	} {
+		_, err := os.Stat(f.file)
+		need(f.debian, err)
+	}
+	for _, f := range []struct{ program, debian string }{
+		{"busybox", "busybox-static"}, {"xz", "xz-utils"}, {"zstd", "zstd"}, {"gcc", "gcc"},
+	} {
+		_, err := exec.LookPath(f.program)
+		need(f.debian, err)
+	}
+	return packages
+}
+
 func compressed(k Kernel) bool {
 	modules, err := k.Resolve(moduleConsole)
 	return err == nil && len(modules) > 0 && strings.HasSuffix(modules[0].Path, ".xz")

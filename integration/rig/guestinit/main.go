@@ -2,7 +2,8 @@
 
 // Command guestinit is PID 1 of the rig's guest. It mounts what a program
 // needs, inserts the modules that the kernel command line names, and then does
-// what the host says over the rig's own virtio-serial port (package job).
+// what the host says over the rig's own virtio-serial port, or a console where
+// there is no virtio (package job).
 //
 // It never touches the device under test unless it is told to, so that a check
 // of a kernel that nobody has seeded stays one.
@@ -12,8 +13,6 @@ import (
 	"fmt"
 	"os"
 	"time"
-
-	"headgate/integration/rig/job"
 
 	"golang.org/x/sys/unix"
 )
@@ -51,7 +50,7 @@ func boot() error {
 	if err := insert(modules); err != nil {
 		return err
 	}
-	port, err := openPort(job.PortName, 5*time.Second)
+	port, err := openControl("/proc/cmdline")
 	if err != nil {
 		return err
 	}

@@ -16,17 +16,26 @@ import (
 
 // bootModules reads the list of modules from the kernel command line.
 func bootModules(cmdline string) ([]string, error) {
+	list, err := parameter(cmdline, job.BootModules)
+	if err != nil || list == "" {
+		return nil, err
+	}
+	return strings.Split(list, ","), nil
+}
+
+// parameter reads one of our parameters from the kernel command line; "" where it
+// is not given.
+func parameter(cmdline, name string) (string, error) {
 	text, err := os.ReadFile(cmdline)
 	if err != nil {
-		return nil, fmt.Errorf("read kernel command line: %w", err)
+		return "", fmt.Errorf("read kernel command line: %w", err)
 	}
-	for _, word := range strings.Fields(string(text)) {
-		list, found := strings.CutPrefix(word, job.BootModules+"=")
-		if found && list != "" {
-			return strings.Split(list, ","), nil
+	for word := range strings.FieldsSeq(string(text)) {
+		if value, found := strings.CutPrefix(word, name+"="); found {
+			return value, nil
 		}
 	}
-	return nil, nil
+	return "", nil
 }
 
 // insert inserts modules in order. One that is there already is no error: two

@@ -16,11 +16,15 @@ func mountAll() error {
 		{"proc", "/proc"},
 		{"sysfs", "/sys"},
 		{"devtmpfs", "/dev"},
+		{"devpts", "/dev/pts"},
 		{"tmpfs", "/run"},
 		{"tmpfs", "/tmp"},
 	} {
 		if err := os.MkdirAll(m.at, 0o755); err != nil {
 			return fmt.Errorf("mount %s: %w", m.at, err)
+		}
+		if inside, err := os.ReadDir(m.at); m.kind == "tmpfs" && err == nil && len(inside) > 0 {
+			continue // the image brought something, which a mount would hide
 		}
 		if err := unix.Mount(m.kind, m.at, m.kind, 0, ""); err != nil {
 			return fmt.Errorf("mount %s: %w", m.at, err)

@@ -46,6 +46,19 @@ func (s *session) start(c job.Command, last *job.Answer) error {
 		return errors.New("start: no program named")
 	}
 	cmd, exit := program(context.Background(), c.Args)
+	cmd.Dir, cmd.Env = c.Dir, append(os.Environ(), c.Env...)
+	if c.Output != "" {
+		path, err := awaitPort(c.Output, portPatience)
+		if err != nil {
+			return err
+		}
+		port, err := openBlocking(path)
+		if err != nil {
+			return err
+		}
+		defer port.Close()
+		cmd.Stdout, cmd.Stderr = port, port
+	}
 	mark("start " + c.Args[0])
 	if err := cmd.Start(); err != nil {
 		return err

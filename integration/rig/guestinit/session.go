@@ -38,7 +38,8 @@ func (s *session) serve() error {
 	for lines.Scan() {
 		var c job.Command
 		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
-			return fmt.Errorf("command %q: %w", lines.Text(), err)
+			fmt.Printf("guestinit: command %q: %v\n", lines.Text(), err)
+			continue
 		}
 		if c.Do == job.PowerOff {
 			s.answer(job.Answer{ID: c.ID, Last: true})

@@ -13,6 +13,14 @@ const PortName = "headgate.rig.0"
 // before it opens the port, comma-separated and in order.
 const BootModules = "headgate.modules"
 
+// PortDevice is the kernel parameter that names a terminal under /dev that
+// carries this protocol in place of the virtio-serial port, for guests that have
+// no virtio: "hvc0".
+const PortDevice = "headgate.port"
+
+// OutputName is the virtio-serial port of a program's output (Command.Output).
+const OutputName = "headgate.rig.output"
+
 // ModuleDir is where the initramfs keeps kernel modules, as NAME.ko.
 const ModuleDir = "/lib/rig"
 
@@ -47,10 +55,13 @@ type Command struct {
 	Path   string        `json:"path,omitempty"`
 	Target uint64        `json:"target,omitempty"`
 	PID    int           `json:"pid,omitempty"`
-	For    time.Duration `json:"for,omitempty"`   // nanoseconds
-	Chunk  int           `json:"chunk,omitempty"` // bytes a read(2), 64 if not given
-	Pause  time.Duration `json:"pause,omitempty"` // between two reads
-	Keep   bool          `json:"keep,omitempty"`  // report the bytes, not only their number
+	For    time.Duration `json:"for,omitempty"`    // nanoseconds
+	Chunk  int           `json:"chunk,omitempty"`  // bytes a read(2), 64 if not given
+	Pause  time.Duration `json:"pause,omitempty"`  // between two reads
+	Dir    string        `json:"dir,omitempty"`    // of a program that is started
+	Env    []string      `json:"env,omitempty"`    // its environment, beside guestinit's own
+	Output string        `json:"output,omitempty"` // the virtio-serial port that its output goes to as it comes
+	Keep   bool          `json:"keep,omitempty"`   // report the bytes, not only their number
 }
 
 // Answer is one line from the guest. Times are nanoseconds of the guest's
