@@ -1,9 +1,6 @@
 package vchan
 
-import (
-	"os"
-	"sync"
-)
+import "sync"
 
 // A domain that was saved and goes on, restored or on another host, has none of its
 // event channels any more. Its kernel binds those of its own drivers anew and forgets
@@ -23,21 +20,10 @@ var abandoned struct {
 // page, the port and the descriptors stay with this process, whose end does that harm
 // all the same: offers are to be short.
 func (c *Conn) Abandon() error {
-	if c.closed.Swap(true) {
-		return os.ErrClosed
-	}
-	c.wakeAll()
-	c.reader.busy.Lock() // both have left
-	c.writer.busy.Lock()
-	defer c.reader.busy.Unlock()
-	defer c.writer.busy.Unlock()
-	c.reader.limit.stop()
-	c.writer.limit.stop()
-	if c.in.see(c.page.load(c.role.inProd)) == nil {
-		c.in.forget()
-	}
-	abandoned.Lock()
-	defer abandoned.Unlock()
-	abandoned.conns = append(abandoned.conns, c)
-	return nil
+	return c.shut(func() error {
+		abandoned.Lock()
+		defer abandoned.Unlock()
+		abandoned.conns = append(abandoned.conns, c)
+		return nil
+	})
 }

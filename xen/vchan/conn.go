@@ -187,6 +187,16 @@ func (c *Conn) writable() bool {
 // Close tells the peer, wakes whoever waits, and gives everything back. What was
 // written stays for the peer to read; what was not read is zeroed.
 func (c *Conn) Close() error {
+	return c.shut(func() error {
+		c.page.clear(c.role.own)
+		_ = c.bell.ring() // the kernel rings again when the page is unmapped
+		return c.free()
+	})
+}
+
+// shut wakes whoever waits, zeroes what was not read, and calls last when nobody uses
+// the Conn any more.
+func (c *Conn) shut(last func() error) error {
 	if c.closed.Swap(true) {
 		return os.ErrClosed
 	}
@@ -200,7 +210,5 @@ func (c *Conn) Close() error {
 	if c.in.see(c.page.load(c.role.inProd)) == nil {
 		c.in.forget()
 	}
-	c.page.clear(c.role.own)
-	_ = c.bell.ring() // the kernel rings again when the page is unmapped
-	return c.free()
+	return last()
 }
