@@ -107,28 +107,7 @@ func mixedOnly(ctx context.Context, t *testing.T, g *rig.Guest) {
 // was ready.
 func seed(ctx context.Context, t *testing.T, g *rig.Guest) {
 	t.Helper()
-	exit, err := g.Run(ctx, 20*time.Second, "guestd", "seed", "--timeout", "5s")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if exit.Code != 0 {
-		t.Fatalf("guestd seed: exit %d\n%s%s", exit.Code, exit.Stdout, exit.Stderr)
-	}
-	records, err := g.KernelLog(ctx, job.Marker+"run guestd", job.CRNGReady)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var begun, ready time.Duration
-	for _, r := range records {
-		if r.Text == job.CRNGReady {
-			ready = r.At
-		} else {
-			begun = r.At
-		}
-	}
-	if ready == 0 {
-		t.Fatalf("guestd seed was content, but the kernel is not ready: %v", records)
-	}
+	begun, ready := rig.Seed(ctx, t, g.Init, "--timeout", "5s")
 	t.Logf("crng init done %s after the start of guestd", ready-begun)
 	if ready-begun > seededWithin {
 		t.Errorf("crng init done %s after the start of guestd, want at most %s", ready-begun, seededWithin)

@@ -37,7 +37,7 @@ type ttys struct {
 	last  *tty
 }
 
-func (t *ttys) open() (session, error) {
+func (t *ttys) open() (opening, error) {
 	link, err := t.store.use()
 	if err != nil {
 		return nil, err

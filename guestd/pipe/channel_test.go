@@ -10,36 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"headgate/wire/feed"
+	"headgate/xen/console/consoletest"
 	"headgate/xen/xenstore"
 	"headgate/xen/xenstore/storetest"
 )
-
-// pty returns the host's end of a terminal, and the path of the guest's.
-func pty(t *testing.T) (*os.File, string) {
-	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		t.Skip("this needs a /dev/ptmx: ", err)
-	}
-	t.Cleanup(func() { _ = master.Close() })
-	raw, err := master.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	_ = raw.Control(func(fd uintptr) {
-		if err = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); err == nil {
-			n, err = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return master, fmt.Sprintf("/dev/pts/%d", n)
-}
 
 // channelGuest has a channel whose terminal is a pty. plug makes another its terminal.
 func channelGuest(t *testing.T) (pl *Place, xen *storetest.Store, plug func() *os.File) {
@@ -58,7 +33,7 @@ func channelGuest(t *testing.T) (pl *Place, xen *storetest.Store, plug func() *o
 	}}
 	name(t, xen, 5)
 	return &p, xen, func() *os.File {
-		master, path := pty(t)
+		master, path := consoletest.Terminal(t)
 		link := filepath.Join(p.Root, "dev", "hvc2")
 		_ = os.Remove(link)
 		if err := os.Symlink(path, link); err != nil {

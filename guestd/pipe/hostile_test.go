@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// However the host ends a visit, the guest waits for the next, and nothing of the one
+// However the host ends a session, the guest waits for the next, and nothing of the one
 // before is in that: not its bytes, and not the half of a frame that had come.
 func TestHostHangsUp(t *testing.T) {
 	for name, corrupt := range map[string]bool{"the host goes": false, "the host breaks the ring": true} {
@@ -57,8 +57,8 @@ func TestGarbage(t *testing.T) {
 	g.text(t, "sense")
 }
 
-// A host that sends without end has its visits end, too.
-func TestVisitsAreBounded(t *testing.T) {
+// A host that sends without end has its sessions end, too.
+func TestSessionsAreBounded(t *testing.T) {
 	g := newRingGuest(t)
 	g.feed(t)
 	h := g.host(t)
@@ -79,7 +79,7 @@ func TestVisitsAreBounded(t *testing.T) {
 
 // An offer that fails is made once more; if it fails again, the pipe ends with why.
 func TestOfferFails(t *testing.T) {
-	g := visited(t)
+	g := sessioned(t)
 	g.fail.Store(1)
 	_ = g.pipe.Ask(7)
 	h := g.host(t)
@@ -95,7 +95,7 @@ func TestOfferFails(t *testing.T) {
 
 // Without xenstore there is no pipe.
 func TestXenstoreGoes(t *testing.T) {
-	g := visited(t)
+	g := sessioned(t)
 	g.xen.Close()
 	if a := g.got(t); a.err == nil || errors.Is(a.err, ErrAway) {
 		t.Errorf("%+v", a)

@@ -42,7 +42,7 @@ type Pipe interface {
 // Kind says which pipe.
 type Kind string
 
-// The kinds, best first: a ring begins clean with every visit, a channel's backend
+// The kinds, best first: a ring begins clean with every session, a channel's backend
 // keeps what was written for nobody; both and a port bring pushes, epochs and
 // reports.
 const (

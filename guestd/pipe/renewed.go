@@ -12,9 +12,9 @@ import (
 	"headgate/wire/feed"
 )
 
-// session is one opening of a pipe; a tty is one.
-type session interface {
-	// receive returns something, or the error that ended the session.
+// opening is one of a pipe's, of which it has many in turn; a tty is one.
+type opening interface {
+	// receive returns something, or the error that ended it.
 	receive() (feed.Batch, error)
 	send(*feed.Frame) error
 	wipe()
@@ -35,24 +35,24 @@ const (
 	defaultAsk = 64 // bytes, where nobody asked before
 )
 
-// renewed is a pipe that outlives its sessions: whoever waits at it does not see that
-// the guest was restored, but for what comes. It asks at once in each new session,
+// renewed is a pipe that outlives its openings: whoever waits at it does not see that
+// the guest was restored, but for what comes. It asks at once in each new opening,
 // for no push is sure to begin one.
 type renewed struct {
 	kind Kind
 	path string
-	open func() (session, error)
+	open func() (opening, error)
 
 	asked atomic.Int32 // bytes, the last time
 
 	mu     sync.Mutex
-	now    session // nil while it is opened again
+	now    opening // nil while it is opened again
 	opened time.Time
 	closed bool
 	quit   chan struct{}
 }
 
-// start opens the first session, so that who opens the pipe learns why it cannot.
+// start makes the first opening, so that who opens the pipe learns why it cannot.
 func (p *renewed) start() (Pipe, error) {
 	s, err := p.open()
 	if err != nil {
@@ -64,7 +64,7 @@ func (p *renewed) start() (Pipe, error) {
 
 func (p *renewed) Receive() (feed.Batch, error) {
 	for {
-		s, err := p.session()
+		s, err := p.present()
 		if err != nil {
 			return feed.Batch{}, err
 		}
@@ -77,8 +77,8 @@ func (p *renewed) Receive() (feed.Batch, error) {
 	}
 }
 
-// session returns the present one, or opens one.
-func (p *renewed) session() (session, error) {
+// present returns the opening that there is, or makes one.
+func (p *renewed) present() (opening, error) {
 	pause := firstPause
 	for tried := 0; ; {
 		p.mu.Lock()
@@ -122,8 +122,8 @@ func (p *renewed) sleep(d time.Duration) bool {
 	}
 }
 
-// begin makes s the present session, unless the pipe was closed.
-func (p *renewed) begin(s session) {
+// begin makes s the present one, unless the pipe was closed.
+func (p *renewed) begin(s opening) {
 	p.mu.Lock()
 	closed := p.closed
 	if !closed {
@@ -142,7 +142,7 @@ func (p *renewed) begin(s session) {
 }
 
 // over ends s, once.
-func (p *renewed) over(s session) {
+func (p *renewed) over(s opening) {
 	p.mu.Lock()
 	mine := p.now == s // else Close ends it
 	if mine {
@@ -186,7 +186,7 @@ func (p *renewed) Wipe() {
 func (p *renewed) Kind() Kind   { return p.kind }
 func (p *renewed) Path() string { return p.path }
 
-// Close ends the present session; a Receive that waits returns.
+// Close ends the present one; a Receive that waits returns.
 func (p *renewed) Close() error {
 	p.mu.Lock()
 	s, closed := p.now, p.closed

@@ -12,7 +12,7 @@ import (
 	"headgate/wire/feed"
 )
 
-// dead is a session that has ended.
+// dead is an opening that has ended.
 type dead struct{}
 
 func (dead) receive() (feed.Batch, error) { return feed.Batch{}, io.EOF }
@@ -26,7 +26,7 @@ func TestAttemptsAreBounded(t *testing.T) {
 		broken := errors.New("no page left")
 		var tried []time.Duration
 		began := time.Now()
-		p := &renewed{open: func() (session, error) {
+		p := &renewed{open: func() (opening, error) {
 			if tried = append(tried, time.Since(began)); len(tried) == 1 {
 				return dead{}, nil
 			}
@@ -52,7 +52,7 @@ func TestAttemptsAreBounded(t *testing.T) {
 
 // What cannot be opened at all says so at once.
 func TestStartFails(t *testing.T) {
-	p := &renewed{open: func() (session, error) { return nil, ErrNone }}
+	p := &renewed{open: func() (opening, error) { return nil, ErrNone }}
 	if _, err := p.start(); !errors.Is(err, ErrNone) {
 		t.Error(err)
 	}

@@ -9,7 +9,7 @@ import (
 
 // A guest that is restored while it idles has nothing to give up: its host comes.
 func TestRestoreWhileIdle(t *testing.T) {
-	g := visited(t)
+	g := sessioned(t)
 	began := time.Now()
 	g.xen.Restore(5, 6)
 	h := g.host(t)
@@ -23,9 +23,9 @@ func TestRestoreWhileIdle(t *testing.T) {
 	}
 }
 
-// One that is restored during a visit is another domain: its nodes are gone, the ring
+// One that is restored during a session is another domain: its nodes are gone, the ring
 // is dead and says nothing. It is left alone, and another is offered at once.
-func TestRestoreDuringAVisit(t *testing.T) {
+func TestRestoreDuringASession(t *testing.T) {
 	for name, met := range map[string]bool{"before the push": false, "after the push": true} {
 		t.Run(name, func(t *testing.T) {
 			g := newRingGuest(t)
@@ -53,7 +53,7 @@ func TestRestoreDuringAVisit(t *testing.T) {
 	}
 }
 
-// offered waits until the visit has begun, for a moment after its host could come.
+// offered waits until the session has begun, for a moment after its host could come.
 func (g *ringGuest) offered() {
 	for there := false; !there; time.Sleep(time.Millisecond) {
 		g.pipe.mu.Lock()
@@ -85,8 +85,8 @@ func (g *ringGuest) host0(t *testing.T) host {
 	return g.host(t)
 }
 
-// The end of a visit sees a resume even where its signal is yet to come.
-func TestRestoreAtTheEndOfAVisit(t *testing.T) {
+// The end of a session sees a resume even where its signal is yet to come.
+func TestRestoreAtTheEndOfASession(t *testing.T) {
 	g := newRingGuest(t)
 	old := g.host0(t)
 	g.xen.Release(5)

@@ -62,7 +62,7 @@ func (r *fakeRing) Abandon() error {
 type ringGuest struct {
 	*store
 	xen    *storetest.Store
-	pipe   *visits
+	pipe   *sessions
 	came   chan arrival // what was received, while feed runs
 	hosts  chan host    // one for each ring
 	closed atomic.Int32
@@ -85,7 +85,7 @@ func newRingGuest(t *testing.T) *ringGuest {
 	t.Cleanup(g.xen.Close)
 	g.xen.Introduce(5)
 	g.store = &store{dial: func() (*xenstore.Conn, error) { return g.xen.Connect(5), nil }}
-	p, err := newVisits(g.store, RingPath, g.listen)
+	p, err := newSessions(g.store, RingPath, g.listen)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ const (
 	// because all is done.
 	quiet = 250 * time.Millisecond
 
-	// longest is what any visit may take, with a host that has come and has no
+	// longest is what any session may take, with a host that has come and has no
 	// bytes, or has too many.
 	longest = 5 * time.Second
 
@@ -36,8 +36,8 @@ const (
 
 var past = time.Unix(1, 0)
 
-// visit is one ring, from its offer to its end.
-type visit struct {
+// session is one ring, from its offer to its end.
+type session struct {
 	ring   ring
 	tie    *tie
 	path   string
@@ -49,8 +49,8 @@ type visit struct {
 	sender sync.Mutex
 }
 
-// offer opens a visit.
-func offer(t *tie, path string, listen func(*tie, string) (ring, error)) (*visit, error) {
+// offer opens a session.
+func offer(t *tie, path string, listen func(*tie, string) (ring, error)) (*session, error) {
 	id, err := t.Read("domid")
 	if err != nil {
 		return nil, err
@@ -60,48 +60,48 @@ func offer(t *tie, path string, listen func(*tie, string) (ring, error)) (*visit
 		_ = t.Remove(path) // of a guestd that was killed: nobody is to connect to that
 		return nil, err
 	}
-	return &visit{ring: r, tie: t, path: path, domid: id, since: time.Now()}, nil
+	return &session{ring: r, tie: t, path: path, domid: id, since: time.Now()}, nil
 }
 
 // ours says whether the offer stands. After a resume the guest is another domain; or
 // it has its number again, by chance, on another host, and nothing else of before. It
 // is never so that both the number and the nodes are there.
-func (v *visit) ours() bool {
-	id, err := v.tie.Read("domid")
-	if err != nil || id != v.domid {
+func (s *session) ours() bool {
+	id, err := s.tie.Read("domid")
+	if err != nil || id != s.domid {
 		return false
 	}
-	_, err = vchan.ReadOffer(v.tie.Conn, v.path)
+	_, err = vchan.ReadOffer(s.tie.Conn, s.path)
 	return err == nil
 }
 
 var errResumed = errors.New("the guest was resumed")
 
 // forsake ends receive: the host cannot come, or come back, to this ring.
-func (v *visit) forsake() {
-	v.moot.Store(true)
-	_ = v.ring.SetReadDeadline(past)
+func (s *session) forsake() {
+	s.moot.Store(true)
+	_ = s.ring.SetReadDeadline(past)
 }
 
 // finish ends receive, because all is done.
-func (v *visit) finish() {
-	v.done.Store(true)
-	_ = v.ring.SetReadDeadline(past)
+func (s *session) finish() {
+	s.done.Store(true)
+	_ = s.ring.SetReadDeadline(past)
 }
 
-// receive returns what came, or the error that ended the visit.
-func (v *visit) receive(in *feed.Inbox) (feed.Batch, error) {
+// receive returns what came, or the error that ended the session.
+func (s *session) receive(in *feed.Inbox) (feed.Batch, error) {
 	n, room := 0, 0
 	b, err := in.Drain(func(buf []byte) (int, error) {
 		if n < room { // the read before took all that there was
 			return 0, nil
 		}
 		var err error
-		n, err = v.read(buf, room == 0)
+		n, err = s.read(buf, room == 0)
 		room = len(buf)
 		return n, err
 	})
-	if v.moot.Load() {
+	if s.moot.Load() {
 		return feed.Batch{}, errResumed // what came may be from before
 	}
 	if b.Read > 0 || err == nil {
@@ -111,57 +111,57 @@ func (v *visit) receive(in *feed.Inbox) (feed.Batch, error) {
 }
 
 // read waits for the first bytes; for more it only looks.
-func (v *visit) read(buf []byte, first bool) (int, error) {
+func (s *session) read(buf []byte, first bool) (int, error) {
 	for {
-		limit := v.until()
+		limit := s.until()
 		if !first {
 			limit = time.Now().Add(brief)
 		}
-		if err := v.ring.SetReadDeadline(limit); err != nil {
+		if err := s.ring.SetReadDeadline(limit); err != nil {
 			return 0, err
 		}
-		if v.moot.Load() || v.done.Load() { // they say so before they set their deadline
+		if s.moot.Load() || s.done.Load() { // they say so before they set their deadline
 			return 0, os.ErrDeadlineExceeded
 		}
-		n, err := v.ring.Read(buf)
+		n, err := s.ring.Read(buf)
 		switch {
 		case n > 0:
-			v.last = time.Now()
+			s.last = time.Now()
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 		case !first:
 			return 0, nil
-		case time.Now().Before(v.until()) && !v.moot.Load() && !v.done.Load():
+		case time.Now().Before(s.until()) && !s.moot.Load() && !s.done.Load():
 			continue // the host has come by now
 		}
 		return n, err
 	}
 }
 
-// until is when the visit ends if nothing comes.
-func (v *visit) until() time.Time {
-	end := v.since.Add(longest)
+// until is when the session ends if nothing comes.
+func (s *session) until() time.Time {
+	end := s.since.Add(longest)
 	switch {
-	case !v.last.IsZero():
-		if still := v.last.Add(quiet); still.Before(end) {
+	case !s.last.IsZero():
+		if still := s.last.Add(quiet); still.Before(end) {
 			return still
 		}
-	case !v.ring.Met():
-		return v.since.Add(settle)
+	case !s.ring.Met():
+		return s.since.Add(settle)
 	}
 	return end
 }
 
-func (v *visit) send(f *feed.Frame) error {
+func (s *session) send(f *feed.Frame) error {
 	b, err := feed.Append(nil, f)
 	if err != nil {
 		return err
 	}
-	v.sender.Lock()
-	defer v.sender.Unlock()
-	if err := v.ring.SetWriteDeadline(time.Now().Add(sending)); err != nil {
+	s.sender.Lock()
+	defer s.sender.Unlock()
+	if err := s.ring.SetWriteDeadline(time.Now().Add(sending)); err != nil {
 		return ErrAway // it was closed
 	}
-	if _, err := v.ring.Write(b); err != nil {
+	if _, err := s.ring.Write(b); err != nil {
 		return ErrAway // of half a frame the host finds the end by itself
 	}
 	return nil
@@ -169,10 +169,10 @@ func (v *visit) send(f *feed.Frame) error {
 
 // end gives the ring back; what was written stays for the host to read. After a
 // resume, which shows before its signal comes, the ring is left alone.
-func (v *visit) end() {
-	if v.moot.Load() || !v.ours() {
-		_ = v.ring.Abandon()
+func (s *session) end() {
+	if s.moot.Load() || !s.ours() {
+		_ = s.ring.Abandon()
 		return
 	}
-	_ = v.ring.Close()
+	_ = s.ring.Close()
 }

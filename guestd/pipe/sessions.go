@@ -9,44 +9,44 @@ import (
 	"headgate/wire/feed"
 )
 
-// visits is the pipe over rings of Xen's. It has one only while its host visits: at
-// the start, when it is asked, when the host rings, and after a resume. The host
-// begins each visit with a push.
+// sessions is the pipe over rings of Xen's. It has one for a session with its host, and
+// none in between: at the start, when it is asked, when the host rings, and after a
+// resume. The host begins each session with a push.
 //
 // No event channel is open in between, for the kernel forgets those at a resume and
 // breaks (BUG_ON in Linux' drivers/xen/evtchn.c) when one of before is closed, also
-// by the end of the process. vchan.Conn.Abandon is for a resume during a visit.
-type visits struct {
+// by the end of the process. vchan.Conn.Abandon is for a resume during a session.
+type sessions struct {
 	path   string
 	tie    *tie
 	listen func(*tie, string) (ring, error)
 	unbind func() // ends the watch
 	free   func() // gives back what is held until Close
 
-	in    feed.Inbox    // the visit's: no byte of one goes into the next
+	in    feed.Inbox    // the session's: no byte of one goes into the next
 	calls chan struct{} // a token: the host is to come
 	quit  chan struct{} // closed by Close
 
 	mu      sync.Mutex
-	now     *visit // nil: none
-	opening bool   // one is being offered
-	doubt   bool   // the bell rang meanwhile
-	rung    bool   // the next push is not, or not only, because of Ask
-	met     bool   // its push has come
-	asked   int    // bytes, before its push
-	owed    int    // bytes, since
-	before  error  // how the visit before went, as Ask says it
+	now     *session // nil: none
+	opening bool     // one is being offered
+	doubt   bool     // the bell rang meanwhile
+	rung    bool     // the next push is not, or not only, because of Ask
+	met     bool     // its push has come
+	asked   int      // bytes, before its push
+	owed    int      // bytes, since
+	before  error    // how the session before went, as Ask says it
 	closed  bool
 	busy    sync.WaitGroup // who offers a ring or ends one; Close waits
 }
 
-// newVisits returns the pipe, with its first visit to come.
-func newVisits(s *store, path string, listen func(*tie, string) (ring, error)) (*visits, error) {
+// newSessions returns the pipe, with its first session to come.
+func newSessions(s *store, path string, listen func(*tie, string) (ring, error)) (*sessions, error) {
 	t, err := s.use()
 	if err != nil {
 		return nil, err
 	}
-	p := &visits{path: path, tie: t, listen: listen, calls: make(chan struct{}, 1), quit: make(chan struct{}), before: ErrSoon, free: func() {}}
+	p := &sessions{path: path, tie: t, listen: listen, calls: make(chan struct{}, 1), quit: make(chan struct{}), before: ErrSoon, free: func() {}}
 	// The first signal is that the watch was set.
 	if p.unbind, err = t.follow(BellPath, func() bool { p.ring(); return true }, func() {}); err != nil {
 		t.leave()
@@ -56,49 +56,49 @@ func newVisits(s *store, path string, listen func(*tie, string) (ring, error)) (
 }
 
 // Ask has the host come, or asks one that is there.
-func (p *visits) Ask(n int) error {
+func (p *sessions) Ask(n int) error {
 	n = min(n, feed.MaxData)
 	p.mu.Lock()
-	v := p.now
+	s := p.now
 	before := p.before
 	switch {
 	case p.closed:
 		p.mu.Unlock()
 		return os.ErrClosed
-	case v != nil && p.met:
+	case s != nil && p.met:
 		p.owed += n
 		p.mu.Unlock()
-		return v.send(request(n))
+		return s.send(request(n))
 	}
 	p.asked = max(p.asked, n)
-	if v == nil && !p.opening {
+	if s == nil && !p.opening {
 		p.call()
 	}
 	p.mu.Unlock()
 	return before
 }
 
-func (p *visits) Receive() (feed.Batch, error) {
+func (p *sessions) Receive() (feed.Batch, error) {
 	for {
-		v, err := p.present()
+		s, err := p.present()
 		if err != nil {
 			return feed.Batch{}, err
 		}
-		b, err := v.receive(&p.in)
+		b, err := s.receive(&p.in)
 		if err == nil {
-			p.took(v, &b)
+			p.took(s, &b)
 			return b, nil
 		}
 		p.in = feed.Inbox{}
-		if err := p.over(v); err != nil {
+		if err := p.over(s); err != nil {
 			return feed.Batch{}, err
 		}
 	}
 }
 
-// took takes note of what came. The push that begins a visit is the answer to what
+// took takes note of what came. The push that begins a session is the answer to what
 // was asked, as far as it goes.
-func (p *visits) took(v *visit, b *feed.Batch) {
+func (p *sessions) took(s *session, b *feed.Batch) {
 	if len(b.Data) == 0 {
 		return
 	}
@@ -114,18 +114,18 @@ func (p *visits) took(v *visit, b *feed.Batch) {
 	}
 	p.mu.Unlock()
 	if more > 0 {
-		_ = v.send(request(more))
+		_ = s.send(request(more))
 	}
 }
 
-// over ends a visit. The error, if any, says why what was asked for does not come.
-func (p *visits) over(v *visit) error {
+// over ends a session. The error, if any, says why what was asked for does not come.
+func (p *sessions) over(s *session) error {
 	p.mu.Lock()
-	mine := p.now == v // else Close ends it
+	mine := p.now == s // else Close ends it
 	var err error
-	switch resumed := v.moot.Load(); {
+	switch resumed := s.moot.Load(); {
 	case !mine || resumed:
-	case p.met && p.owed > 0, !p.met && v.ring.Met():
+	case p.met && p.owed > 0, !p.met && s.ring.Met():
 		err = ErrDry
 	case !p.met:
 		err = ErrAway
@@ -139,35 +139,35 @@ func (p *visits) over(v *visit) error {
 	}
 	p.mu.Unlock()
 	if mine {
-		v.end()
+		s.end()
 		p.busy.Done()
 	}
 	return err
 }
 
-// Report ends the visit, too, unless more is to come.
-func (p *visits) Report(r *feed.Report) error {
+// Report ends the session, too, unless more is to come.
+func (p *sessions) Report(r *feed.Report) error {
 	p.mu.Lock()
-	v, met, owed := p.now, p.met, p.owed
+	s, met, owed := p.now, p.met, p.owed
 	p.mu.Unlock()
-	if v == nil || !met {
+	if s == nil || !met {
 		return ErrAway // it went before it could be told
 	}
-	err := v.send(report(r))
+	err := s.send(report(r))
 	if owed == 0 || err != nil {
-		v.finish()
+		s.finish()
 	}
 	return err
 }
 
-func (p *visits) Wipe()        { p.in.Wipe() }
-func (p *visits) Kind() Kind   { return VchanKind }
-func (p *visits) Path() string { return "vchan:" + p.path }
+func (p *sessions) Wipe()        { p.in.Wipe() }
+func (p *sessions) Kind() Kind   { return VchanKind }
+func (p *sessions) Path() string { return "vchan:" + p.path }
 
-// Close ends the visit, if there is one; a Receive that waits returns.
-func (p *visits) Close() error {
+// Close ends the session, if there is one; a Receive that waits returns.
+func (p *sessions) Close() error {
 	p.mu.Lock()
-	v, closed := p.now, p.closed
+	s, closed := p.now, p.closed
 	p.now, p.closed = nil, true
 	p.mu.Unlock()
 	if closed {
@@ -175,8 +175,8 @@ func (p *visits) Close() error {
 	}
 	close(p.quit)
 	p.unbind()
-	if v != nil {
-		v.end()
+	if s != nil {
+		s.end()
 	}
 	p.busy.Wait()
 	p.tie.leave()

@@ -13,8 +13,8 @@ import (
 	"headgate/wire/feed"
 )
 
-// visited is a guest after its first visit.
-func visited(t *testing.T) *ringGuest {
+// sessioned is a guest after its first session.
+func sessioned(t *testing.T) *ringGuest {
 	t.Helper()
 	g := newRingGuest(t)
 	g.feed(t)
@@ -27,7 +27,7 @@ func visited(t *testing.T) *ringGuest {
 	return g
 }
 
-// report ends a visit as the feeder does, and waits for its end on both sides.
+// report ends a session as the feeder does, and waits for its end on both sides.
 func (g *ringGuest) report(t *testing.T, h host) {
 	t.Helper()
 	if err := g.pipe.Report(&feed.Report{Reason: "done"}); err != nil {
@@ -42,9 +42,9 @@ func (g *ringGuest) report(t *testing.T, h host) {
 	g.gone(t, "5")
 }
 
-// A visit is a push, a report, and nothing that is left of it.
-func TestVisit(t *testing.T) {
-	g := visited(t)
+// A session is a push, a report, and nothing that is left of it.
+func TestSession(t *testing.T) {
+	g := sessioned(t)
 	if g.closed.Load() != 1 || g.offers.Load() != 1 {
 		t.Errorf("%d rings, %d closed", g.offers.Load(), g.closed.Load())
 	}
@@ -53,13 +53,13 @@ func TestVisit(t *testing.T) {
 		t.Errorf("%s at %s", g.pipe.Kind(), g.pipe.Path())
 	}
 	if err := g.pipe.Report(new(feed.Report)); !errors.Is(err, ErrAway) {
-		t.Errorf("a report without a visit: %v", err)
+		t.Errorf("a report without a session: %v", err)
 	}
 }
 
 // Ask has the host come, whose push is the answer and no surprise.
-func TestAskOpensAVisit(t *testing.T) {
-	g := visited(t)
+func TestAskOpensASession(t *testing.T) {
+	g := sessioned(t)
 	for range 3 {
 		if err := g.pipe.Ask(6); err != nil {
 			t.Fatal(err)
@@ -73,7 +73,7 @@ func TestAskOpensAVisit(t *testing.T) {
 	}
 }
 
-// The first Ask and the bell that was just hung up have one visit.
+// The first Ask and the bell that was just hung up have one session.
 func TestAskAtTheStart(t *testing.T) {
 	g := newRingGuest(t)
 	if err := g.pipe.Ask(64); !errors.Is(err, ErrSoon) {
@@ -90,9 +90,9 @@ func TestAskAtTheStart(t *testing.T) {
 	g.still(t, quiet)
 }
 
-// What a push is short of is asked for, and only then is the visit over.
+// What a push is short of is asked for, and only then is the session over.
 func TestPushIsShort(t *testing.T) {
-	g := visited(t)
+	g := sessioned(t)
 	if err := g.pipe.Ask(100); err != nil {
 		t.Fatal(err)
 	}
@@ -119,8 +119,8 @@ func TestPushIsShort(t *testing.T) {
 	g.report(t, h)
 }
 
-func TestBellOpensAVisit(t *testing.T) {
-	g := visited(t)
+func TestBellOpensASession(t *testing.T) {
+	g := sessioned(t)
 	g.bell(t, "5")
 	h := g.host(t)
 	push(t, h, "rung")
@@ -139,7 +139,7 @@ func TestBellOpensAVisit(t *testing.T) {
 }
 
 // Where nobody reports, the ring stays for a moment only.
-func TestQuietVisitEnds(t *testing.T) {
+func TestQuietSessionEnds(t *testing.T) {
 	g := newRingGuest(t)
 	g.feed(t)
 	h := g.host(t)
@@ -209,7 +209,7 @@ func TestHostIsDry(t *testing.T) {
 	}
 }
 
-// Between visits there is nothing to wake up for, and Close wakes what waits.
+// Between sessions there is nothing to wake up for, and Close wakes what waits.
 func TestIdle(t *testing.T) {
 	g := newRingGuest(t)
 	g.feed(t)
@@ -246,7 +246,7 @@ func closed(t *testing.T, g *ringGuest) {
 	}
 }
 
-func TestCloseEndsTheVisit(t *testing.T) {
+func TestCloseEndsTheSession(t *testing.T) {
 	g := newRingGuest(t)
 	g.feed(t)
 	h := g.host(t)

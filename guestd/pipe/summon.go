@@ -8,40 +8,40 @@ import (
 )
 
 // ring is called when the host has rung, and after a resume.
-func (p *visits) ring() {
+func (p *sessions) ring() {
 	p.mu.Lock()
-	v, met, opening := p.now, p.met, p.opening
+	s, met, opening := p.now, p.met, p.opening
 	p.rung, p.doubt = true, opening
 	p.mu.Unlock()
 	switch {
 	case opening:
 		return
-	case v == nil:
-	case !v.ours():
-		v.forsake()
+	case s == nil:
+	case !s.ours():
+		s.forsake()
 	case !met:
 		return // its push is still to come
 	}
 	p.call()
 }
 
-func (p *visits) call() {
+func (p *sessions) call() {
 	select {
 	case p.calls <- struct{}{}:
 	default:
 	}
 }
 
-// present returns the visit that there is, or waits until there is to be one.
-func (p *visits) present() (*visit, error) {
+// present returns the session that there is, or waits until there is to be one.
+func (p *sessions) present() (*session, error) {
 	p.mu.Lock()
-	v, closed := p.now, p.closed
+	s, closed := p.now, p.closed
 	p.mu.Unlock()
 	switch {
 	case closed:
 		return nil, os.ErrClosed
-	case v != nil:
-		return v, nil
+	case s != nil:
+		return s, nil
 	}
 	select {
 	case <-p.calls:
@@ -54,29 +54,29 @@ func (p *visits) present() (*visit, error) {
 		return nil, os.ErrClosed
 	}
 	defer p.busy.Done()
-	v, err := p.offer()
+	s, err := p.offer()
 	p.mu.Lock()
 	doubt, closed := p.doubt, p.closed
 	p.opening, p.met, p.owed = false, false, 0
 	if err == nil && !closed {
-		p.now = v
+		p.now = s
 	}
 	p.mu.Unlock()
 	switch {
 	case err != nil:
 		return nil, err
 	case closed:
-		v.end()
+		s.end()
 		return nil, os.ErrClosed
-	case doubt && !v.ours():
-		v.forsake()
+	case doubt && !s.ours():
+		s.forsake()
 		p.call()
 	}
-	return v, nil
+	return s, nil
 }
 
 // begin says that a ring is being offered, which all who have called are to have.
-func (p *visits) begin() bool {
+func (p *sessions) begin() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -95,10 +95,10 @@ func (p *visits) begin() bool {
 // resume.
 const again = 100 * time.Millisecond
 
-func (p *visits) offer() (*visit, error) {
-	v, err := offer(p.tie, p.path, p.listen)
+func (p *sessions) offer() (*session, error) {
+	s, err := offer(p.tie, p.path, p.listen)
 	if err == nil {
-		return v, nil
+		return s, nil
 	}
 	t := time.NewTimer(again)
 	defer t.Stop()

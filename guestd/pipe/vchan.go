@@ -44,7 +44,7 @@ func (pl *Place) openVchan(path string) (Pipe, error) {
 		_ = lock.Close()
 		return nil, errors.New("vchan:" + path + ": " + err.Error())
 	}
-	v, err := newVisits(pl.xenstore(), path, listen)
+	v, err := newSessions(pl.xenstore(), path, listen)
 	if err != nil {
 		_ = lock.Close()
 		return nil, err

@@ -72,6 +72,27 @@ func said(found []Finding) string {
 	return b.String()
 }
 
+// tellsOne fails unless, beside what is well, there is one finding, of this level and
+// with these words, and each finding is fit to be read.
+func tellsOne(t *testing.T, found []Finding, level Level, words ...string) {
+	t.Helper()
+	got := said(found)
+	if strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, string(level)+" ") {
+		t.Errorf("want one %s, got:\n%s", level, got)
+	}
+	for _, want := range words {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in\n%s", want, got)
+		}
+	}
+	for _, one := range found {
+		if one.Text == "" || one.About == "" || (one.Remedy == "") != (one.Level == OK) || strings.Contains(one.Text+one.Remedy, "%!") ||
+			strings.Contains(one.Remedy, "examples/") { // make install does not install those
+			t.Errorf("%+v", one)
+		}
+	}
+}
+
 func TestWell(t *testing.T) {
 	found := Examine(well())
 	if s := said(found); s != "" {
@@ -210,22 +231,7 @@ func TestEveryFindingSaysWhatAndHowToMendIt(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			f := well()
 			tc.change(&f)
-			found := Examine(f)
-			got := said(found)
-			if strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, string(tc.level)+" ") {
-				t.Errorf("want one %s, got:\n%s", tc.level, got)
-			}
-			for _, want := range tc.want {
-				if !strings.Contains(got, want) {
-					t.Errorf("%q is not in\n%s", want, got)
-				}
-			}
-			for _, one := range found {
-				if one.Text == "" || one.About == "" || (one.Remedy == "") != (one.Level == OK) || strings.Contains(one.Text+one.Remedy, "%!") ||
-					strings.Contains(one.Remedy, "examples/") { // make install does not install those
-					t.Errorf("%+v", one)
-				}
-			}
+			tellsOne(t, Examine(f), tc.level, tc.want...)
 		})
 	}
 }

@@ -136,22 +136,7 @@ func TestEveryXenFindingSaysWhatAndHowToMendIt(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			f := wellXen()
 			tc.change(&f)
-			found := ExamineXen(f)
-			got := said(found)
-			if strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, string(tc.level)+" ") {
-				t.Errorf("want one %s, got:\n%s", tc.level, got)
-			}
-			for _, want := range tc.want {
-				if !strings.Contains(got, want) {
-					t.Errorf("%q is not in\n%s", want, got)
-				}
-			}
-			for _, one := range found {
-				if one.Text == "" || one.About == "" || (one.Remedy == "") != (one.Level == OK) || strings.Contains(one.Text+one.Remedy, "%!") ||
-					strings.Contains(one.Remedy, "examples/") {
-					t.Errorf("%+v", one)
-				}
-			}
+			tellsOne(t, ExamineXen(f), tc.level, tc.want...)
 		})
 	}
 }

@@ -12,12 +12,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"headgate/integration/rig/job"
-	"headgate/integration/rig/tty"
+	"headgate/xen/console"
 )
 
 const (
@@ -139,11 +138,11 @@ func (d *DomU) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	console, err := openTerminal(path)
+	terminal, err := console.OpenRaw(path)
 	if err != nil {
 		return err
 	}
-	d.link.attach(console, func() {})
+	d.link.attach(terminal, func() {})
 	d.Unpausing = time.Now()
 	if _, err := XL(ctx, "unpause", strconv.Itoa(d.domid)); err != nil {
 		return err
@@ -165,25 +164,6 @@ func (d *DomU) terminal(ctx context.Context) (string, error) {
 			return "", fmt.Errorf("xenconsoled gave the console of %s no terminal: %w", d.Name, ctx.Err())
 		}
 	}
-}
-
-// openTerminal opens a terminal that takes bytes as they are.
-func openTerminal(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := f.SyscallConn()
-	if err == nil {
-		var failed error
-		err = raw.Control(func(fd uintptr) { failed = tty.Raw(int(fd)) })
-		err = errors.Join(err, failed)
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("make %s raw: %w", path, err)
-	}
-	return f, nil
 }
 
 // Save writes the running domain into a file and ends it.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"headgate/integration/rig"
-	"headgate/integration/rig/job"
 )
 
 const (
@@ -106,28 +105,7 @@ func idle(ctx context.Context, t *testing.T, d *rig.DomU) {
 // seed runs guestd seed, and says when the kernel's generator was ready.
 func seed(ctx context.Context, t *testing.T, d *rig.DomU, flags ...string) {
 	t.Helper()
-	exit, err := d.Run(ctx, 20*time.Second, append([]string{"/bin/guestd", "seed", "--timeout", "10s"}, flags...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if exit.Code != 0 {
-		t.Fatalf("guestd seed: exit %d\n%s%s", exit.Code, exit.Stdout, exit.Stderr)
-	}
-	records, err := d.KernelLog(ctx, job.Marker+"run /bin/guestd", job.CRNGReady)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var begun, ready time.Duration
-	for _, r := range records {
-		if r.Text == job.CRNGReady {
-			ready = r.At
-		} else if ready == 0 {
-			begun = r.At
-		}
-	}
-	if ready == 0 {
-		t.Fatalf("guestd seed was content, but the kernel is not ready: %v", records)
-	}
+	begun, ready := rig.Seed(ctx, t, d.Init, append(flags, "--timeout", "10s")...)
 	t.Logf("crng init done %s after power-on, %s after the start of guestd", ready, ready-begun)
 	if ready < begun || ready-begun > seededWithin {
 		t.Errorf("crng init done %s after the start of guestd, want at most %s", ready-begun, seededWithin)

@@ -5,7 +5,7 @@ package console
 import (
 	"bytes"
 	"errors"
-	"fmt"
+	"headgate/xen/console/consoletest"
 	"io"
 	"os"
 	"testing"
@@ -16,28 +16,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// terminal is a pty: the other end, and the path of ours, cooked as hvc starts.
-func terminal(t *testing.T) (master *os.File, path string) {
-	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skip("this needs a /dev/ptmx: ", err)
-	}
-	t.Cleanup(func() { master.Close() })
-	err = control(master, func(fd int) error {
-		if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-			return err
-		}
-		n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-		path = fmt.Sprintf("/dev/pts/%d", n)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return master, path
-}
 
 func open(t *testing.T, path string) *os.File {
 	t.Helper()
@@ -50,7 +28,7 @@ func open(t *testing.T, path string) *os.File {
 }
 
 func TestEveryByteAsItIs(t *testing.T) {
-	master, path := terminal(t)
+	master, path := consoletest.Terminal(t)
 	f := open(t, path)
 	all := make([]byte, 256)
 	for i := range all {
@@ -74,7 +52,7 @@ func TestEveryByteAsItIs(t *testing.T) {
 }
 
 func TestFlush(t *testing.T) {
-	master, path := terminal(t)
+	master, path := consoletest.Terminal(t)
 	f := open(t, path)
 	if _, err := master.Write([]byte("of before")); err != nil {
 		t.Fatal(err)
@@ -95,7 +73,7 @@ func TestFlush(t *testing.T) {
 }
 
 func TestCloseEndsARead(t *testing.T) {
-	_, path := terminal(t)
+	_, path := consoletest.Terminal(t)
 	f := open(t, path)
 	ended := make(chan error, 1)
 	go func() { _, err := f.Read(make([]byte, 1)); ended <- err }()

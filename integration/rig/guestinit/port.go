@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"headgate/integration/rig/job"
-	"headgate/integration/rig/tty"
+	"headgate/xen/console"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,7 +29,7 @@ func openControl(cmdline string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := tty.Raw(int(terminal.Fd())); err != nil {
+	if err := console.Raw(int(terminal.Fd())); err != nil {
 		return nil, fmt.Errorf("make %s raw: %w", terminal.Name(), err)
 	}
 	return terminal, nil
