@@ -167,9 +167,12 @@ func TestGuestCommands(t *testing.T) {
 		{"guest add web1 --pipe qemu:/run/web2", 1, "hostd: guest web1: guest already exists\n"},
 		{"guest add web2 --pipe qemu:/run/web2 --class tin", 1, "hostd: guest web2: guest.class: there is no class \"tin\"; allowed: default\n"},
 		{"guest add !x --pipe qemu:/run/web2 --class tin", 1, "first; guest.class: there is no class"},
+		{"guest push web1", 0, "guest web1: qemu:/run/web1: not for this pipe, which does not reach guestd\n" +
+			"guest web1: port:/run/web1.port: nobody is connected; its next connection begins with it\n"},
 		{"guest remove web1", 0, "guest web1 removed\n"},
 		{"guest remove web1", 1, "hostd: guest web1: guest not found\n"},
 		{"guest set web1 --weight 3", 1, "hostd: guest web1: guest not found\n"},
+		{"guest push web1", 1, "hostd: guest web1: guest not found\n"},
 	} {
 		code, out, errs := r.run(t, strings.Fields(c.args)...)
 		if code != c.code || !strings.Contains(out+errs, c.say) {
@@ -188,6 +191,7 @@ func TestMisuseExitsWithTwoOnOneLine(t *testing.T) {
 		"status now":                          `hostd status: "now" is too much`,
 		"guest add":                           "hostd guest add: NAME is missing",
 		"guest add x":                         "--pipe is missing",
+		"guest push":                          "hostd guest push: NAME is missing",
 		"guest add x --pipe kemu:/x":          `--pipe: "kemu" is not a kind of pipe; allowed: qemu:PATH`,
 		"guest add x --pipe qemu:/x --rate 4": `"4" is not a rate; allowed: a rate such as`,
 		"guest add x --pipe qemu:/x --socket-mode 9": `--socket-mode: "9" is not such a mode`,

@@ -14,9 +14,9 @@ import (
 func (a *App) guest() *cobra.Command {
 	return group(&cobra.Command{
 		Use:     "guest",
-		Short:   "List, add, remove and change guests, live",
+		Short:   "List, add, remove, change and push to guests, live",
 		Example: "  hostd guest add web1 --class default --pipe qemu:/run/headgate/guests/web1.sock\n  hostd guest set web1 --rate 4KiB/s",
-	}, a.guestList(), a.guestAdd(), a.guestRemove(), a.guestSet())
+	}, a.guestList(), a.guestAdd(), a.guestRemove(), a.guestSet(), a.guestPush())
 }
 
 func (a *App) guestList() *cobra.Command {

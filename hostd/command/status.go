@@ -57,6 +57,7 @@ func (a *App) printStatus(s control.Status) error {
 	sourceTable(&b, l, s.Sources, a.Now())
 	fmt.Fprintln(&b)
 	guestTable(&b, l, s.Guests)
+	reportTable(&b, l, s.Guests, a.Now())
 	xenLine(&b, l, s.Xen)
 	_, err := io.WriteString(a.Out, b.String())
 	return err

@@ -41,6 +41,12 @@ func ParsePipe(s string) (Pipe, error) {
 
 func (p Pipe) String() string { return p.Kind + ":" + p.Path }
 
+// ReachesGuestd says whether guestd is at the pipe's other end, so that it can be
+// pushed to and reports; at that of the others is the guest's kernel, or any EGD client.
+func (p Pipe) ReachesGuestd() bool {
+	return p.Kind == "port" || !p.Listens()
+}
+
 // Listens says whether hostd makes a socket at the pipe's path.
 func (p Pipe) Listens() bool { return p.Kind != Vchan && p.Kind != Channel }
 

@@ -26,6 +26,9 @@ type Daemon interface {
 	AddGuest(GuestSpec) error
 	RemoveGuest(name string) error
 	SetGuest(name string, patch GuestPatch) error
+	// PushGuest pushes fresh bytes to the guest's guestd. One that no pipe leads to is
+	// ErrInvalid.
+	PushGuest(name string) (Push, error)
 	// TestSource takes n raw samples of a running source and judges them.
 	TestSource(ctx context.Context, name string, n int) (SourceTest, error)
 	// CaptureSource writes exactly n raw bytes to w; they never reach the reservoir.
@@ -92,6 +95,11 @@ type GuestStatus struct {
 	FirstBytes      float64      `json:"first_bytes_seconds"` // from connect to the first bytes; 0: none yet
 	Seeded          bool         `json:"seeded"`              // has had its first 64 bytes since it came
 	LastReport      *Report      `json:"last_report,omitempty"`
+	// SeededSeconds is how long it took from when guestd was connected, or pushed to,
+	// last to its report that its kernel is seeded; 0: none has come since.
+	SeededSeconds float64 `json:"seeded_seconds,omitempty"`
+	// Reseeds counts guestd's reports by their reason: one of package feed's.
+	Reseeds map[string]uint64 `json:"reseeds,omitempty"`
 
 	Domain *DomainStatus `json:"domain,omitempty"` // nil: not one of libvirt's or Xen's, or it is not there
 }
@@ -116,7 +124,8 @@ type Report struct {
 	Received     time.Time `json:"received"`
 	Version      string    `json:"version"`
 	BootID       string    `json:"boot_id"`
-	SeededAt     time.Time `json:"seeded_at"`
+	Rebooted     time.Time `json:"rebooted,omitzero"`  // when the boot id was another than that of the report before
+	SeededAt     time.Time `json:"seeded_at,omitzero"` // by the guest's clock; zero: its kernel is not seeded
 	CreditedBits uint64    `json:"credited_bits"`
 	Reason       string    `json:"reason"`
 }

@@ -95,6 +95,35 @@ func (f *Fake) SetGuest(name string, p GuestPatch) error {
 	return nil
 }
 
+// PushGuest says of each pipe of a guest in the snapshot what the daemon would.
+func (f *Fake) PushGuest(name string) (Push, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i := f.find(name)
+	if i < 0 {
+		return Push{}, fmt.Errorf("guest %w", ErrNotFound)
+	}
+	p, reached := Push{Guest: name}, false
+	for _, pipe := range f.Snapshot.Guests[i].Pipes {
+		kind, result := config.Pipe{Kind: pipe.Kind}, PushNever
+		switch {
+		case !kind.ReachesGuestd():
+		case !pipe.Connected:
+			result = PushLater
+		case pipe.Kind == config.Vchan:
+			result = PushRung
+		default:
+			result = PushSent
+		}
+		reached = reached || kind.ReachesGuestd()
+		p.Pipes = append(p.Pipes, PipePush{Kind: pipe.Kind, Path: pipe.Path, Result: result})
+	}
+	if !reached {
+		return Push{}, fmt.Errorf("%w: no pipe of it reaches guestd", ErrInvalid)
+	}
+	return p, nil
+}
+
 func set[T any](into, value *T) {
 	if value != nil {
 		*into = *value

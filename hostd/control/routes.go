@@ -35,6 +35,7 @@ func Handler(d Daemon, metrics http.Handler) http.Handler {
 	mux.HandleFunc("GET /v1/guests/{name}", a.guest)
 	mux.HandleFunc("PATCH /v1/guests/{name}", a.setGuest)
 	mux.HandleFunc("DELETE /v1/guests/{name}", a.removeGuest)
+	mux.HandleFunc("POST /v1/guests/{name}/push", a.pushGuest)
 	mux.HandleFunc("GET /v1/sources", a.sources)
 	mux.HandleFunc("POST /v1/sources/{name}/test", a.testSource)
 	mux.HandleFunc("GET /v1/sources/{name}/capture", a.captureSource)

@@ -95,6 +95,23 @@ func TestGuestsComeAndGo(t *testing.T) {
 	if g, err = c.Guest(ctx, "web1"); err != nil || g.Weight != 7 {
 		t.Errorf("guest %+v, %v", g, err)
 	}
+	if _, err := c.PushGuest(ctx, "web1"); !errors.Is(err, ErrInvalid) {
+		t.Errorf("pushed to none that guestd is at the end of: %v", err)
+	}
+	s = spec("db1")
+	s.Pipes[0].Kind = "port"
+	if _, err := c.AddGuest(ctx, s); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := c.PushGuest(ctx, "db1"); err != nil || p.Guest != "db1" || len(p.Pipes) != 1 || p.Pipes[0] != (PipePush{"port", "/run/db1", PushLater}) || p.Sent() {
+		t.Errorf("pushed %+v, %v", p, err)
+	}
+	if err := c.RemoveGuest(ctx, "db1"); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.PushGuest(ctx, "db1"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("pushed to nobody: %v", err)
+	}
 	if list, err := c.Guests(ctx); err != nil || len(list) != 1 {
 		t.Errorf("guests %+v, %v", list, err)
 	}

@@ -46,8 +46,9 @@ type Daemon struct {
 
 	reload sync.Mutex // one at a time, so that the file read last is in force
 
-	looks *looks
-	clock clock // of the calls of libvirt's hook
+	looks   *looks
+	resumes *resumes
+	clock   clock // of the calls of libvirt's hook
 
 	mu       sync.Mutex
 	config   *config.Config
@@ -76,6 +77,7 @@ func New(cfg *config.Config, log *events.Log, opt Options) (*Daemon, error) {
 		warnings: opt.Warnings,
 		supply:   supply{changed: make(chan struct{}, 1)},
 		looks:    newLooks(),
+		resumes:  newResumes(),
 		clock:    readClock(),
 		domains:  map[string]*domain{},
 		follow:   follow{changed: newToken()},
@@ -121,6 +123,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	tasks.Go(func() error { return d.followLibvirt(ctx) })
 	tasks.Go(func() error { return d.followXen(ctx) })
 	tasks.Go(func() error { return d.looks.run(ctx, d.look) })
+	tasks.Go(func() error { return d.resumes.run(ctx, d.resume) })
 	tasks.Go(func() error {
 		<-ctx.Done()
 		tell(systemd.SdNotifyStopping)

@@ -9,7 +9,8 @@
 // The domains of libvirt are guests as long as they run. Its hook and its events
 // tell of them, late or twice or not at all, and in whatever order: a domain has its
 // sockets before its QEMU wants them, counts as unseeded once in each of its lives,
-// and leaves nothing behind.
+// and leaves nothing behind. guestd of one that goes on, and may be from an earlier
+// state, is pushed to at once.
 //
 // Those of Xen's are as long as dom0's tree in xenstore has a policy for them, or a
 // guest has a pipe for them. Nothing of that is read from what a guest can write: of

@@ -23,6 +23,7 @@ type domain struct {
 	id        int       // of its QEMU, new with each; 0: not known yet
 	uid       int       // of the user that its QEMU runs as; -1: not known yet
 	label     string    // SELinux's, of its QEMU's sockets
+	starts    time.Time // until when that it goes on may be the start of its QEMU; zero: it may not
 	at, by    time.Time // when this was so, at the earliest and at the latest; what is older is not listened to
 
 	policy   config.Policy

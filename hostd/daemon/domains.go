@@ -20,8 +20,8 @@ type word struct {
 	libvirt.Domain
 	at, by   time.Time // when it was so, at the earliest and at the latest
 	begins   bool      // a new QEMU is about to be started for it
+	starts   bool      // or is being
 	tried    bool      // or is not: libvirt has not looked yet whether that can be
-	again    bool      // the QEMU that it has was put back to an earlier state
 	promised bool      // its devices are not all there yet
 	fresh    string    // why its guest counts as having had nothing; empty: it does not
 }
@@ -39,9 +39,6 @@ func (d *Daemon) heard(w word, now time.Time) error {
 	case m == nil && d.ends.after(w.UUID, w.at):
 		return nil
 	case m != nil && m.overtook(w):
-		if w.again && w.ID == m.id {
-			d.freshen(m, w.fresh) // it has happened all the same
-		}
 		return nil
 	case m != nil && w.tried:
 		// If it can be, prepare is told next. If not, its QEMU goes on.
@@ -77,7 +74,7 @@ func (d *Daemon) heard(w word, now time.Time) error {
 	// A new QEMU counts as fresh when it connects. Until then it is to show, and
 	// if it has, because this was told late, that was once and is enough.
 	switch {
-	case w.fresh != "" && (w.again || !m.connected()):
+	case w.fresh != "" && !m.connected():
 		d.freshen(m, w.fresh)
 	case anew && !m.connected():
 		d.freshen(m, "its QEMU is a new one")
@@ -110,7 +107,10 @@ func (d *Daemon) learn(m *domain, w word, now time.Time) (anew bool) {
 	}
 	had := m.devices
 	m.take(w.Domain)
-	m.at, m.by = w.at, w.by
+	m.at, m.by, m.starts = w.at, w.by, time.Time{}
+	if w.begins || w.starts {
+		m.starts = now.Add(lookAfter)
+	}
 	d.wire(m)
 	if w.promised {
 		m.promised, m.until, m.devices = m.pipes, now.Add(lookAfter), had

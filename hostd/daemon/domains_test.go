@@ -85,12 +85,12 @@ func TestADomainWithNothingOfOursIsNoGuest(t *testing.T) {
 	other.RNGs = append(other.RNGs[:1], libvirt.RNG{Backend: "egd", Type: "unix", Mode: "connect", Path: "/srv/other.sock"},
 		libvirt.RNG{Backend: "egd", Type: "tcp", Mode: "connect"}, libvirt.RNG{Backend: "builtin"})
 	h.boot(other)
-	sink{h.Daemon}.Up(other, false, time.Now())
+	sink{h.Daemon}.Up(other, time.Now())
 	if len(h.Status().Guests)+len(h.leftOver())+h.Status().Libvirt.Domains+len(h.said("domain_miswired")) > 0 {
 		t.Errorf("%+v %v %v", h.Status().Guests, h.leftOver(), h.said("domain_miswired"))
 	}
 	other.RNGs = slices.Delete(other.RNGs, 1, 2)
-	sink{h.Daemon}.Up(other, false, time.Now())
+	sink{h.Daemon}.Up(other, time.Now())
 	if len(h.domains) > 0 { // no socket of it can become ours
 		t.Errorf("it is kept: %v", h.domains)
 	}
@@ -122,7 +122,7 @@ func TestDevicesComeAndGoOneByOne(t *testing.T) {
 	conn := h.plug(h.socket("web1"))
 	both := h.withPort(web)
 	h.hook("attach", both)
-	sink{h.Daemon}.Up(web, false, time.Now()) // it is not attached yet
+	sink{h.Daemon}.Up(web, time.Now()) // it is not attached yet
 	if p := h.guest("web1").Pipes; len(p) != 2 || p[1].Kind != "port" {
 		t.Fatalf("pipes %+v", p)
 	}
@@ -131,16 +131,16 @@ func TestDevicesComeAndGoOneByOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer port.Close()
-	sink{h.Daemon}.Up(both, false, time.Now())
+	sink{h.Daemon}.Up(both, time.Now())
 	h.served(conn)
-	sink{h.Daemon}.Up(web, false, time.Now()) // and detached
+	sink{h.Daemon}.Up(web, time.Now()) // and detached
 	h.gone(port)
 	h.served(conn)
 	if g := h.guest("web1"); len(g.Pipes) != 1 || g.Pipes[0].Connections != 1 {
 		t.Errorf("%+v", g)
 	}
 	web.RNGs = web.RNGs[:1]
-	sink{h.Daemon}.Up(web, false, time.Now())
+	sink{h.Daemon}.Up(web, time.Now())
 	h.gone(conn)
 	if h.has("web1") || len(h.leftOver())+len(h.domains) > 0 {
 		t.Errorf("left over: %v %v", h.leftOver(), h.domains)
@@ -154,14 +154,14 @@ func TestAPromiseIsBelievedForAWhile(t *testing.T) {
 	bare := web
 	bare.RNGs = nil
 	h.hook("attach", web)
-	sink{h.Daemon}.Up(bare, false, time.Now())
+	sink{h.Daemon}.Up(bare, time.Now())
 	if !h.has("web1") {
 		t.Fatal("the socket is gone before QEMU could connect")
 	}
 	h.mu.Lock()
 	h.domains[web.UUID].until = time.Now().Add(-time.Second)
 	h.mu.Unlock()
-	sink{h.Daemon}.Up(bare, false, time.Now())
+	sink{h.Daemon}.Up(bare, time.Now())
 	if h.has("web1") || len(h.leftOver())+len(h.domains) > 0 {
 		t.Errorf("left over: %v %v", h.leftOver(), h.domains)
 	}
@@ -203,13 +203,13 @@ func TestPolicyOfADomain(t *testing.T) {
 	if err := h.SetGuest("web1", control.GuestPatch{Weight: &weight}); err != nil {
 		t.Fatal(err)
 	}
-	sink{h.Daemon}.Up(web, false, time.Now())
+	sink{h.Daemon}.Up(web, time.Now())
 	if g := h.guest("web1"); g.Weight != 5 {
 		t.Errorf("what was set live was lost: %+v", g)
 	}
 	web.Policy = &libvirt.Policy{Class: "hosts", Weight: "3"}
 	for range 3 {
-		sink{h.Daemon}.Up(web, false, time.Now())
+		sink{h.Daemon}.Up(web, time.Now())
 	}
 	if g := h.guest("web1"); g.Class != "default" || g.Rate != 1<<10 || g.Weight != 1 || len(g.Domain.Problems) != 1 {
 		t.Errorf("%+v", g)
@@ -270,7 +270,7 @@ func TestMiswiredDevices(t *testing.T) {
 	clone := h.machine("web1", 1, 7)
 	clone.Name, clone.UUID = "it's a clone", uuidOf(2)
 	for range 3 {
-		sink{h.Daemon}.Up(clone, false, time.Now())
+		sink{h.Daemon}.Up(clone, time.Now())
 	}
 	if said := h.said("domain_miswired"); len(said) != 1 || !strings.Contains(said[0], `hostd libvirt attach 'it'\''s a clone' --replace`) {
 		t.Errorf("said %q", said)

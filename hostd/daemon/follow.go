@@ -100,24 +100,19 @@ type sink struct{ d *Daemon }
 
 var _ libvirt.Sink = sink{}
 
+// Resumed has guestd pushed to. It does not wait.
+func (s sink) Resumed(uuid string, fresh bool) { s.d.resumes.add(uuid, fresh) }
+
 // Up takes in that a domain is active.
-func (s sink) Up(domain libvirt.Domain, fresh bool, asOf time.Time) {
+func (s sink) Up(domain libvirt.Domain, asOf time.Time) {
 	s.d.mu.Lock()
 	defer s.d.mu.Unlock()
-	s.up(domain, fresh, asOf)
-}
-
-func (s sink) up(domain libvirt.Domain, fresh bool, asOf time.Time) {
 	if err := control.CheckDomain(domain); err != nil {
 		s.d.warn("domain_refused", fmt.Sprintf("%.80q", domain.UUID), err.Error())
 		return
 	}
 	now := time.Now()
-	w := word{Domain: domain, at: asOf, by: now, again: fresh}
-	if fresh {
-		w.fresh = "it was rebooted, or put back to an earlier state"
-	}
-	_ = s.d.heard(w, now) // it is in the event log
+	_ = s.d.heard(word{Domain: domain, at: asOf, by: now}, now) // it is in the event log
 }
 
 // Down takes in that a domain is not active.
@@ -134,7 +129,7 @@ func (s sink) All(active []libvirt.Domain, unknown []string, asOf time.Time) {
 	s.d.all(active, unknown, asOf, time.Now())
 	s.d.mu.Unlock()
 	for _, domain := range active {
-		s.Up(domain, false, asOf)
+		s.Up(domain, asOf)
 	}
 	s.d.sweep()
 }

@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"strconv"
-	"sync/atomic"
 	"time"
 
 	"headgate/hostd/config"
@@ -15,7 +13,6 @@ import (
 	"headgate/hostd/events"
 	"headgate/kvm"
 	"headgate/ratelimit"
-	"headgate/wire/feed"
 	"headgate/wire/pipe"
 	"headgate/xen"
 )
@@ -38,7 +35,7 @@ type guest struct {
 	ring func(xen.Options) ring // makes its vchan pipes
 	ctx  context.Context        // of its pipes; nil: not started
 
-	report atomic.Pointer[control.Report]
+	reports reports
 }
 
 // socketOf is the socket that a guest's pipes have under a class, but for its path.
@@ -83,11 +80,7 @@ func (g *guest) close() {
 // next bytes go first, and a guestd at its end is given new ones at once.
 func (g *guest) fresh() {
 	g.tap.Fresh()
-	for _, o := range g.outlets {
-		if p := o.opened(); p != nil {
-			p.Push()
-		}
-	}
+	g.deliver()
 }
 
 // ofDomain says whether the guest was made for a domain, and goes with it.
@@ -114,6 +107,9 @@ func (g *guest) happened(p config.Pipe, e pipe.Event) {
 	}
 	switch e.Kind {
 	case pipe.Connected:
+		if p.ReachesGuestd() {
+			g.reports.await(time.Now())
+		}
 		g.event(slog.LevelInfo, "guest_connected", "guest connected", fields)
 	case pipe.Disconnected:
 		g.event(slog.LevelInfo, "guest_disconnected", "guest disconnected", fields)
@@ -128,22 +124,6 @@ func (g *guest) happened(p config.Pipe, e pipe.Event) {
 	case pipe.Reported:
 		g.reported(e.Report)
 	}
-}
-
-func (g *guest) reported(r feed.Report) {
-	report := &control.Report{
-		Received:     time.Now(),
-		Version:      r.Version,
-		BootID:       bootID(r.Boot),
-		SeededAt:     time.Unix(0, r.Seeded),
-		CreditedBits: r.Credited,
-		Reason:       r.Reason,
-	}
-	g.report.Store(report)
-	g.event(slog.LevelInfo, "guest_reported", "guestd reported", map[string]string{
-		"boot_id": report.BootID, "credited_bits": strconv.FormatUint(r.Credited, 10),
-		"reason": r.Reason, "version": r.Version,
-	})
 }
 
 func (g *guest) event(level slog.Level, kind, message string, fields map[string]string) {
@@ -165,9 +145,9 @@ func (g *guest) status() control.GuestStatus {
 		ThrottledRate:   t.RateThrottled.Seconds(),
 		ThrottledSupply: t.SupplyThrottled.Seconds(),
 		FirstBytes:      t.FirstBytes.Seconds(),
-		LastReport:      g.report.Load(),
 		Pipes:           make([]control.PipeStatus, 0, len(g.outlets)),
 	}
+	g.reports.tell(&s)
 	for _, o := range g.outlets {
 		p := o.status()
 		s.Requests += p.Requests
@@ -180,18 +160,4 @@ func (g *guest) status() control.GuestStatus {
 		s.Domain = g.xen.status()
 	}
 	return s
-}
-
-const hexDigits = "0123456789abcdef"
-
-// bootID writes a boot id as /proc/sys/kernel/random/boot_id does.
-func bootID(id [16]byte) string {
-	b := make([]byte, 0, 36)
-	for i, v := range id {
-		if i == 4 || i == 6 || i == 8 || i == 10 {
-			b = append(b, '-')
-		}
-		b = append(b, hexDigits[v>>4], hexDigits[v&15])
-	}
-	return string(b)
 }

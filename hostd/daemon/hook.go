@@ -31,6 +31,8 @@ func (d *Daemon) Hook(call control.HookCall) error {
 		return nil
 	case "prepare":
 		w.begins = true
+	case "start":
+		w.starts = true
 	case "restore":
 		w.begins, w.tried, w.fresh = true, true, "it is restored from a saved state"
 	case "migrate":

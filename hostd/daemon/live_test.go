@@ -42,7 +42,7 @@ func TestAPolicyOnlyLowersWhatWasSetLive(t *testing.T) {
 			web := h.machine("web1", 1, 7)
 			up := func(p libvirt.Policy) {
 				web.Policy = &p
-				sink{h.Daemon}.Up(web, false, time.Now())
+				sink{h.Daemon}.Up(web, time.Now())
 			}
 			up(libvirt.Policy{Class: "gold"})
 			for _, patch := range tc.set {
@@ -78,14 +78,14 @@ func TestSettingMoreRaisesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	web.Policy.Rate = "256B/s"
-	sink{h.Daemon}.Up(web, false, time.Now())
+	sink{h.Daemon}.Up(web, time.Now())
 	if err := h.SetGuest("web1", control.GuestPatch{Weight: &weight}); err != nil {
 		t.Fatal(err)
 	}
 	if g := h.guest("web1"); g.Rate != 256 || g.Weight != 3 {
 		t.Errorf("rate %v, weight %d", g.Rate, g.Weight)
 	}
-	sink{h.Daemon}.Up(web, false, time.Now())
+	sink{h.Daemon}.Up(web, time.Now())
 	if g := h.guest("web1"); g.Rate != 256 || g.Weight != 3 {
 		t.Errorf("rate %v, weight %d", g.Rate, g.Weight)
 	}

@@ -24,13 +24,17 @@ func TestFreshGuestsGoFirstAgain(t *testing.T) {
 		t.Errorf("said %q", said)
 	}
 	s := sink{h.Daemon}
-	s.Up(web, false, time.Now())
+	s.Up(web, time.Now())
 	s.All([]libvirt.Domain{web}, nil, time.Now())
 	h.hook("reconnect", web)
 	if !h.guest("web1").Seeded {
 		t.Error("it counts as unseeded once more")
 	}
-	s.Up(web, true, time.Now())
+	h.resume(web.UUID, false)
+	if !h.guest("web1").Seeded {
+		t.Error("resumed with nobody to push to, and counts as unseeded")
+	}
+	h.resume(web.UUID, true)
 	if h.guest("web1").Seeded {
 		t.Error("put back to an earlier state, and counts as seeded")
 	}
@@ -38,21 +42,16 @@ func TestFreshGuestsGoFirstAgain(t *testing.T) {
 	if !h.guest("web1").Seeded {
 		t.Error("not seeded by 64 bytes")
 	}
-	s.Up(web, true, time.Now().Add(-time.Minute)) // overtaken, but it has happened
-	if h.guest("web1").Seeded {
-		t.Error("put back to an earlier state, and counts as seeded")
-	}
-	h.asks(conn)
 	again := web
 	again.ID = 8 // of which nothing was seen but this
-	s.Up(again, false, time.Now())
+	s.Up(again, time.Now())
 	if !h.guest("web1").Seeded {
 		t.Error("connected to the new QEMU, it has counted as unseeded then")
 	}
 	conn.Close()
 	h.await(func() bool { return !h.guest("web1").Pipes[0].Connected })
 	again.ID = 9
-	s.Up(again, false, time.Now())
+	s.Up(again, time.Now())
 	if h.guest("web1").Seeded {
 		t.Error("its QEMU is a new one, and it counts as seeded")
 	}
@@ -100,7 +99,7 @@ func TestCallsThatComeLateUndoNothing(t *testing.T) {
 		t.Error("it is there still")
 	}
 	tell("prepare", web, 2*time.Second)
-	sink{h.Daemon}.Up(web, false, now.Add(-2*time.Second))
+	sink{h.Daemon}.Up(web, now.Add(-2*time.Second))
 	if h.has("web1") || len(h.leftOver()) > 0 {
 		t.Error("what was told before its end has brought it back")
 	}
@@ -172,7 +171,7 @@ func TestHooksAreLookedAfter(t *testing.T) {
 	bare.RNGs = nil
 	h.boot(web)
 	late := libvirt.Clock()
-	sink{h.Daemon}.Up(bare, false, time.Now()) // its device was detached
+	sink{h.Daemon}.Up(bare, time.Now()) // its device was detached
 	if h.has("web1") {
 		t.Fatal("it is there still")
 	}
@@ -196,7 +195,7 @@ func TestAnAttachIsOfNow(t *testing.T) {
 	bare.RNGs = nil
 	bare = h.withPort(bare)
 	stamp := libvirt.Clock()
-	sink{h.Daemon}.Up(bare, false, time.Now())
+	sink{h.Daemon}.Up(bare, time.Now())
 	if err := h.Hook(control.HookCall{Op: control.OpAttach, Domain: h.withPort(web), At: stamp}); err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +230,7 @@ func TestARestoreThatIsRefusedChangesNothing(t *testing.T) {
 	if due := h.due(); !slices.Equal(due, []string{web.UUID, twin.UUID}) {
 		t.Errorf("to be looked at: %v", due)
 	}
-	sink{h.Daemon}.Up(web, false, time.Now().Add(-time.Minute)) // an answer that was overtaken
+	sink{h.Daemon}.Up(web, time.Now().Add(-time.Minute)) // an answer that was overtaken
 	if due := h.due(); len(h.domains) != 1 || !slices.Equal(due, []string{web.UUID, twin.UUID}) {
 		t.Errorf("to be looked at: %v", due)
 	}
@@ -243,7 +242,7 @@ func TestCallsOfWhileLibvirtWasAsked(t *testing.T) {
 	asked := time.Now()
 	early := libvirt.Clock()
 	web, twin := h.machine("web1", 1, 7), h.machine("web1", 2, 6)
-	sink{h.Daemon}.Up(web, false, asked)
+	sink{h.Daemon}.Up(web, asked)
 	h.pid("web1")
 	conn := h.plug(h.socket("web1"))
 	before := web
@@ -318,7 +317,7 @@ func TestHooksThatAreNone(t *testing.T) {
 	}
 	bad := h.machine("web1", 1, 7)
 	bad.Name = "../web1"
-	sink{h.Daemon}.Up(bad, false, time.Now())
+	sink{h.Daemon}.Up(bad, time.Now())
 	if said := h.said("domain_refused"); len(said) != 1 || len(h.domains) > 0 {
 		t.Errorf("said %q, domains %v", said, h.domains)
 	}

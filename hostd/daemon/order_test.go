@@ -169,7 +169,7 @@ func (v *libvirtd) halt(m *simulated) {
 // tells of it.
 func (v *libvirtd) revert(t *rapid.T) {
 	m := v.any(t, func(m *simulated) bool { return m.conn != nil && v.current(m) })
-	sink{v.Daemon}.Up(m.Domain, true, time.Now())
+	v.resume(m.UUID, true)
 	if v.hosting.guest(m.Name).Seeded {
 		t.Fatal("put back to an earlier state, and counts as seeded")
 	}
@@ -261,7 +261,7 @@ func (v *libvirtd) tell(q *question) {
 		return
 	}
 	if d, running := q.seen[q.of[0]]; running {
-		s.Up(d, false, q.asOf)
+		s.Up(d, q.asOf)
 		return
 	}
 	s.Down(v.machines[q.of[0]].UUID, "", q.asOf)

@@ -60,7 +60,7 @@ func TestAGuestOfTheConfigurationStays(t *testing.T) {
 	wrong := web2
 	wrong.UID = new(uint32)
 	*wrong.UID = 12345
-	sink{h.Daemon}.Up(wrong, false, time.Now())
+	sink{h.Daemon}.Up(wrong, time.Now())
 	stranger, err := net.Dial("unix", h.socket("web2"))
 	if err != nil {
 		t.Fatal(err)
@@ -91,13 +91,13 @@ func TestWhoCameBeforeTheDomainIsJudged(t *testing.T) {
 	own, stranger := h.plug(h.socket("web1")), h.plug(h.socket("web2"))
 	h.noPID("web2")
 	for _, m := range []libvirt.Domain{h.machine("web1", 1, 7), h.machine("web2", 2, 8)} {
-		sink{h.Daemon}.Up(m, false, time.Now())
+		sink{h.Daemon}.Up(m, time.Now())
 	}
 	h.gone(stranger)
 	h.served(own)
 	web3 := h.machine("web3", 3, 9)
 	web3.RNGs[1].Path = h.dir + "/web3"
-	sink{h.Daemon}.Up(web3, false, time.Now()) // nothing is there yet
+	sink{h.Daemon}.Up(web3, time.Now()) // nothing is there yet
 	spec := h.spec("web3")
 	spec.Pipes = []config.Pipe{{Kind: "qemu", Path: h.dir + "/web3"}}
 	if err := h.AddGuest(spec); err != nil {
@@ -133,7 +133,7 @@ func TestAGuestOfTheDomainsNameHasItsOwnSockets(t *testing.T) {
 	h.asks(conn)
 	h.noPID("web1")
 	h.turnedAway(h.dir + "/guests/mine.port")
-	sink{h.Daemon}.Up(web, true, time.Now())
+	h.resume(web.UUID, true)
 	if h.guest("web1").Seeded {
 		t.Error("put back to an earlier state, and counts as seeded")
 	}
@@ -144,13 +144,15 @@ func TestAGuestOfTheDomainsNameHasItsOwnSockets(t *testing.T) {
 	stranger.Channels = nil
 	for _, path := range []string{"/srv/other", h.dir + "/guests/mine.port"} {
 		stranger.RNGs = []libvirt.RNG{{Backend: "egd", Type: "unix", Mode: "connect", Path: path, Reconnect: 1}}
-		sink{h.Daemon}.Up(stranger, true, time.Now())
+		sink{h.Daemon}.Up(stranger, time.Now())
+		h.resume(stranger.UUID, true)
 		if g := h.guest("web1"); g.Domain != nil || !g.Seeded || h.Status().Libvirt.Domains != 0 {
 			t.Errorf("at %s: %+v %+v", path, g, g.Domain)
 		}
 	}
 	stranger.RNGs[0].Path = h.socket("web1") // the guest does not have it
-	sink{h.Daemon}.Up(stranger, true, time.Now())
+	sink{h.Daemon}.Up(stranger, time.Now())
+	h.resume(stranger.UUID, true)
 	if g := h.guest("web1"); g.Domain == nil || len(g.Domain.Problems) != 1 || !g.Seeded || h.Status().Libvirt.Domains != 0 {
 		t.Errorf("%+v %+v", g, g.Domain)
 	}
@@ -193,7 +195,7 @@ func TestWhoseUserIsNotKnown(t *testing.T) {
 	for _, name := range []string{"web1", "web3"} {
 		m := h.machine(name, len(h.domains), 7+len(h.domains))
 		m.UID = nil
-		sink{h.Daemon}.Up(m, false, time.Now())
+		sink{h.Daemon}.Up(m, time.Now())
 		if p := h.guest(name).Domain.Problems; len(p) != 1 || !strings.Contains(p[0].Text, "whom its QEMU runs as is not known") {
 			t.Errorf("%s: %+v", name, p)
 		}
@@ -207,7 +209,7 @@ func TestMistakesOfDomainsWithoutAGuest(t *testing.T) {
 	for n := range maxToldProblems + 1 {
 		m := h.machine(fmt.Sprintf("web%03d", n), n, n+1)
 		m.RNGs[1].Path = h.socket("template")
-		sink{h.Daemon}.Up(m, false, time.Now())
+		sink{h.Daemon}.Up(m, time.Now())
 	}
 	s := h.Status().Libvirt
 	if s.Domains != 0 || s.ProblemCount != maxToldProblems+1 || len(s.Problems) != maxToldProblems {

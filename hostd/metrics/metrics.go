@@ -61,6 +61,8 @@ var (
 	guestRequests  = desc("guest_requests_total", "Requests of the guest.", "guest")
 	guestThrottled = desc("guest_throttled_seconds_total", "Time that the guest waited, for its own rate or for the supply.", "guest", "reason")
 	guestFirst     = desc("guest_first_bytes_seconds", "From the guest's last connect to its first 64 bytes.", "guest")
+	guestSeeded    = desc("guest_seeded_seconds", "From when the guest's guestd was connected or pushed to, whichever was last, to its report that its kernel is seeded, by the host's clock; not there until that comes. A port is connected while its guest boots, or is paused. The many short sessions over a vchan count as one connection, from the first.", "guest")
+	guestReseeds   = desc("guest_reseeds_total", "Reports of the guest's guestd, by its reason to reseed; health: it did not, because what it got failed a test; other: in words of its own.", "guest", "reason")
 	guestConnected = desc("guest_connected", "1 if the guest is connected to one of its pipes.", "guest")
 	guestRefused   = desc("guest_refused_total", "Clients that were turned away from the guest's pipes.", "guest")
 	guestErrors    = desc("guest_errors_total", "Connections closed because the guest's side broke the protocol or failed, and reads of garbage.", "guest")
@@ -125,6 +127,12 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		counter(guestThrottled, g.ThrottledSupply, g.Name, "supply")
 		if g.Seeded {
 			gauge(guestFirst, g.FirstBytes, g.Name)
+		}
+		if g.SeededSeconds > 0 {
+			gauge(guestSeeded, g.SeededSeconds, g.Name)
+		}
+		for reason, n := range g.Reseeds {
+			counter(guestReseeds, float64(n), g.Name, reason)
 		}
 		gauge(guestConnected, truth(connected), g.Name)
 		counter(guestRefused, float64(refused), g.Name)

@@ -11,6 +11,7 @@ import (
 
 	"headgate/backends"
 	"headgate/hostd/control"
+	"headgate/wire/feed"
 )
 
 var snapshot = control.Status{
@@ -24,6 +25,7 @@ var snapshot = control.Status{
 		{
 			Name: "web1", Quality: "full", Bytes: 640, Requests: 10, Seeded: true, FirstBytes: 0.002,
 			ThrottledRate: 1.5, ThrottledSupply: 0.25,
+			SeededSeconds: 0.064, Reseeds: map[string]uint64{feed.ReasonStart: 1, feed.ReasonPush: 3, feed.ReasonHealth: 2, feed.ReasonOther: 1},
 			Pipes: []control.PipeStatus{{Connected: true, Refused: 1}, {Refused: 2, Errors: 3, Dropped: 4}},
 		},
 		{Name: "web2", Quality: "full", Domain: &control.DomainStatus{Problems: []control.Problem{{Kind: control.DomainPolicy, Text: "a rate"}, {Kind: control.DomainMiswired, Text: "a device"}}}},

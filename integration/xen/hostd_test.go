@@ -161,7 +161,7 @@ func (h *hosting) reported(ctx context.Context, t *testing.T, d *rig.DomU, after
 	defer c.Close()
 	var at time.Time
 	err := c.Events(ctx, 0, true, func(e events.Event) error {
-		if e.Kind != "guest_reported" || e.Subject != d.Name || e.Time.Before(after) || e.Fields["reason"] != reason {
+		if e.Kind != "guest_reseeded" || e.Subject != d.Name || e.Time.Before(after) || e.Fields["reason"] != reason {
 			return nil
 		}
 		bits, err := strconv.Atoi(e.Fields["credited_bits"])

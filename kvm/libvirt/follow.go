@@ -11,12 +11,18 @@ import (
 	rpc "github.com/digitalocean/go-libvirt"
 )
 
-// Sink is told of libvirt's domains, by one goroutine. AsOf is a moment before
-// libvirt was asked: what was done to a domain after it may not be in the answer.
+// Sink is told of libvirt's domains, by one goroutine but for Resumed. AsOf is a
+// moment before libvirt was asked: what was done to a domain after it may not be in
+// the answer.
 type Sink interface {
-	// Up tells that the domain is active. Fresh: it was rebooted, or put back to an
-	// earlier state, in the QEMU that it has.
-	Up(d Domain, fresh bool, asOf time.Time)
+	// Resumed tells at once, before libvirt is asked for more, that the domain goes on
+	// in the QEMU that it has, or is paused and will, and that it may be from an
+	// earlier state: of a loadvm by QEMU's monitor no event says more than that.
+	// Fresh: it was rebooted, or put back to an earlier state, libvirt says. It comes
+	// from another goroutine, for domains that nobody asked for too, and must not wait.
+	Resumed(uuid string, fresh bool)
+	// Up tells that the domain is active.
+	Up(d Domain, asOf time.Time)
 	// Down tells that it is not, whether or not there is such a domain. The name is
 	// empty where it is not known.
 	Down(uuid, name string, asOf time.Time)
@@ -137,7 +143,7 @@ func (f *Follower) session(ctx context.Context, sockets []string) (connected boo
 	defer l.close()
 	f.hints.forget()
 	for _, kind := range kinds {
-		if err := l.within(ctx, func(ctx context.Context) error { return conn.subscribe(ctx, kind, f.hints.event) }); err != nil {
+		if err := l.within(ctx, func(ctx context.Context) error { return conn.subscribe(ctx, kind, f.event) }); err != nil {
 			return false, err
 		}
 	}
@@ -150,6 +156,18 @@ func (f *Follower) session(ctx context.Context, sockets []string) (connected boo
 	f.Sink.Connected(conn.Socket(), conn.version)
 	f.Sink.All(all.active, all.unknown, all.asOf)
 	return true, l.run(ctx)
+}
+
+// event takes in one of libvirt's events.
+func (f *Follower) event(event any) {
+	n, known := f.hints.read(event)
+	if !known {
+		return
+	}
+	if n.resumed {
+		f.Sink.Resumed(textOf(n.domain.UUID), n.fresh)
+	}
+	f.hints.add(n.domain.UUID, hint{name: n.domain.Name})
 }
 
 func (f *Follower) requestPatience() time.Duration { return cmp.Or(f.patience, patience) }

@@ -29,13 +29,17 @@ func (s *told) at(asOf time.Time) {
 	}
 }
 
-func (s *told) Up(d Domain, fresh bool, asOf time.Time) {
+func (s *told) Up(d Domain, asOf time.Time) {
 	s.at(asOf)
+	s.say("up %s %d", d.Name, d.ID)
+}
+
+func (s *told) Resumed(uuid string, fresh bool) {
 	if fresh {
-		s.say("up %s %d fresh", d.Name, d.ID)
+		s.say("fresh %s", uuid)
 		return
 	}
-	s.say("up %s %d", d.Name, d.ID)
+	s.say("resumed %s", uuid)
 }
 
 func (s *told) Down(uuid, name string, asOf time.Time) {
@@ -134,12 +138,17 @@ func TestFollow(t *testing.T) {
 	s.want("up vmb 2")
 	f.tell(1, procDeviceGone, 0)
 	s.want("up vmb 2")
+	vmb := textOf(uuidOf(1))
 	f.lifecycle(1, resumedSnapshot)
-	s.want("up vmb 2 fresh")
+	s.want("fresh "+vmb, "up vmb 2")
 	f.lifecycle(1, startedRestored)
 	s.want("up vmb 2")
 	f.lifecycle(1, resumedSnapshot)
+	s.want("resumed "+vmb, "up vmb 2")
+	f.lifecycle(1, paused)
 	s.want("up vmb 2")
+	f.lifecycle(1, resumed)
+	s.want("resumed "+vmb, "up vmb 2")
 	follower.Look(strings.ToUpper(textOf(uuidOf(0))))
 	s.want("up vma 1")
 	follower.Look("no UUID")
@@ -201,7 +210,7 @@ func TestLibvirtdComesAndGoes(t *testing.T) {
 }
 
 // One that does not answer is left and tried again, and told of once. What was not
-// looked at then is in the list afterwards, and what no list tells is not lost.
+// looked at then is in the list afterwards, and what no list tells was told at once.
 func TestLibvirtdHangs(t *testing.T) {
 	f := startFake(t, "")
 	f.set(0, 1)
@@ -210,11 +219,11 @@ func TestLibvirtdHangs(t *testing.T) {
 	hung := make(chan struct{})
 	f.meanwhile(func(uint32, rpc.UUID) error { <-hung; return nil })
 	f.lifecycle(0, resumedSnapshot)
-	s.want("lost libvirtd does not answer", "lost connect to "+f.path+": libvirtd does not answer")
+	s.want("fresh "+textOf(uuidOf(0)), "lost libvirtd does not answer", "lost connect to "+f.path+": libvirtd does not answer")
 	s.silent()
 	f.meanwhile(nil)
 	close(hung)
-	s.want("connected", "all vma", "up vma 1 fresh")
+	s.want("connected", "all vma")
 	s.silent()
 }
 
@@ -310,8 +319,8 @@ func TestFlood(t *testing.T) {
 	close(release)
 	f.meanwhile(nil)
 	f.set(0, 9)
-	f.lifecycle(0, resumedSnapshot)
-	for got := ""; got != "up vma 9 fresh"; {
+	f.lifecycle(0, defined)
+	for got := ""; got != "up vma 9"; {
 		select {
 		case got = <-s.words:
 		case <-time.After(soon):

@@ -14,8 +14,7 @@ const maxHints = 16384
 
 // hint says that a domain may not be any more as it was last seen.
 type hint struct {
-	name  string // where it is known
-	fresh bool
+	name string // where it is known
 	// Of one that was looked at in vain:
 	tries int
 	due   time.Time // when it may be looked at again; zero: now
@@ -38,14 +37,9 @@ func newHints() *hints {
 func (h *hints) add(uuid rpc.UUID, n hint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.put(uuid, n)
-}
-
-func (h *hints) put(uuid rpc.UUID, n hint) {
 	old, there := h.waiting[uuid]
 	switch {
 	case there:
-		n.fresh = n.fresh || old.fresh
 		if n.name == "" {
 			n.name = old.name
 		}
@@ -68,27 +62,36 @@ func (h *hints) wake() {
 	}
 }
 
-// event takes in one of libvirt's events.
-func (h *hints) event(event any) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	switch e := event.(type) {
-	case *rpc.DomainEventCallbackLifecycleMsg:
-		d := e.Msg.Dom
-		fresh := h.restored.next(d.UUID, rpc.DomainEventType(e.Msg.Event), e.Msg.Detail)
-		h.put(d.UUID, hint{name: d.Name, fresh: fresh})
-	case *rpc.DomainEventCallbackRebootMsg: // in the same QEMU
-		h.put(e.Msg.Dom.UUID, hint{name: e.Msg.Dom.Name, fresh: true})
-	case *rpc.DomainEventCallbackMetadataChangeMsg:
-		h.put(e.Dom.UUID, hint{name: e.Dom.Name})
-	case *rpc.DomainEventCallbackDeviceAddedMsg:
-		h.put(e.Dom.UUID, hint{name: e.Dom.Name})
-	case *rpc.DomainEventCallbackDeviceRemovedMsg:
-		h.put(e.Msg.Dom.UUID, hint{name: e.Msg.Dom.Name})
-	}
+// news is what an event tells of a domain.
+type news struct {
+	domain  rpc.Domain
+	resumed bool // it goes on, or will, in the QEMU that it has
+	fresh   bool // from an earlier state, or anew
 }
 
-// kinds are the events that event knows.
+// read understands one of libvirt's events.
+func (h *hints) read(event any) (n news, known bool) {
+	switch e := event.(type) {
+	case *rpc.DomainEventCallbackLifecycleMsg:
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		n.domain = e.Msg.Dom
+		n.resumed, n.fresh = h.restored.next(n.domain.UUID, rpc.DomainEventType(e.Msg.Event), e.Msg.Detail)
+	case *rpc.DomainEventCallbackRebootMsg: // in the same QEMU
+		n = news{e.Msg.Dom, true, true}
+	case *rpc.DomainEventCallbackMetadataChangeMsg:
+		n.domain = e.Dom
+	case *rpc.DomainEventCallbackDeviceAddedMsg:
+		n.domain = e.Dom
+	case *rpc.DomainEventCallbackDeviceRemovedMsg:
+		n.domain = e.Msg.Dom
+	default:
+		return n, false
+	}
+	return n, true
+}
+
+// kinds are the events that read knows.
 var kinds = []rpc.DomainEventID{
 	rpc.DomainEventIDLifecycle,
 	rpc.DomainEventIDReboot,
@@ -137,17 +140,12 @@ func (h *hints) overflow() bool {
 	return h.all
 }
 
-// relist drops what a list of all domains, asked for from now on, tells as well. What
-// happened to a domain in its QEMU no list tells.
+// relist drops what a list of all domains, asked for from now on, tells as well.
 func (h *hints) relist() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.all = false
-	for uuid, n := range h.waiting {
-		if !n.fresh {
-			delete(h.waiting, uuid)
-		}
-	}
+	clear(h.waiting)
 }
 
 // forget drops what only the last connection's events meant.

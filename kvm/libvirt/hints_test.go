@@ -9,25 +9,23 @@ import (
 )
 
 // Whatever comes, in whatever order it is taken: each domain that was told of is
-// looked at after the last time it was, never twice at once, and fresh is not lost.
+// looked at after the last time it was, and never twice at once.
 func TestHints(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHints()
-		due := map[rpc.UUID]bool{} // to be looked at; true: fresh
+		due := map[rpc.UUID]bool{} // to be looked at
 		busy := map[rpc.UUID]asking{}
 		for range rapid.IntRange(0, 60).Draw(t, "steps") {
 			n := uuidOf(rapid.IntRange(0, 5).Draw(t, "domain"))
 			switch rapid.IntRange(0, 4).Draw(t, "step") {
 			case 0, 1:
-				fresh := rapid.Bool().Draw(t, "fresh")
-				h.add(n, hint{name: "a", fresh: fresh})
-				due[n] = due[n] || fresh
+				h.add(n, hint{name: "a"})
+				due[n] = true
 			case 2:
 				free := rapid.IntRange(0, 3).Draw(t, "free")
 				for uuid, got := range h.take(free, busy, time.Now()) {
-					fresh, there := due[uuid]
-					if _, doubly := busy[uuid]; doubly || !there || got.fresh != fresh || got.name != "a" {
-						t.Fatalf("took %+v, due %v %v, busy %v", got, there, fresh, doubly)
+					if _, doubly := busy[uuid]; doubly || !due[uuid] || got.name != "a" {
+						t.Fatalf("took %+v, due %v, busy %v", got, due[uuid], doubly)
 					}
 					busy[uuid] = asking{hint: got}
 					delete(due, uuid)
@@ -40,16 +38,12 @@ func TestHints(t *testing.T) {
 					delete(busy, n)
 					if rapid.Bool().Draw(t, "in vain") {
 						h.add(n, got.hint)
-						due[n] = due[n] || got.fresh
+						due[n] = true
 					}
 				}
 			case 4:
 				h.relist()
-				for uuid, fresh := range due {
-					if !fresh {
-						delete(due, uuid)
-					}
-				}
+				clear(due)
 			}
 		}
 		for uuid := range h.take(maxHints, nil, time.Now().Add(time.Hour)) {
@@ -66,7 +60,6 @@ func TestHints(t *testing.T) {
 
 func TestHintsAreBounded(t *testing.T) {
 	h := newHints()
-	h.add(uuidOf(1), hint{fresh: true})
 	for n := range maxHints {
 		h.add(uuidOf(n), hint{})
 	}
@@ -78,27 +71,35 @@ func TestHintsAreBounded(t *testing.T) {
 		t.Fatalf("%d wait", len(h.waiting))
 	}
 	h.relist()
-	if h.overflow() || len(h.waiting) != 1 || !h.waiting[uuidOf(1)].fresh {
-		t.Fatalf("%d wait, want the fresh one", len(h.waiting))
+	if h.overflow() || len(h.waiting) != 0 {
+		t.Fatalf("%d wait", len(h.waiting))
 	}
 }
 
 func TestEvents(t *testing.T) {
 	h := newHints()
 	dom := func(n int) rpc.Domain { return rpc.Domain{Name: "a", UUID: uuidOf(n), ID: -1} }
-	h.event(&rpc.DomainEventCallbackLifecycleMsg{Msg: rpc.DomainEventLifecycleMsg{Dom: dom(1), Event: int32(resumedSnapshot.event), Detail: resumedSnapshot.detail}})
-	h.event(&rpc.DomainEventCallbackMetadataChangeMsg{Dom: dom(2)})
-	h.event(&rpc.DomainEventCallbackDeviceAddedMsg{Dom: dom(3)})
-	h.event(&rpc.DomainEventCallbackDeviceRemovedMsg{Msg: rpc.DomainEventDeviceRemovedMsg{Dom: dom(4)}})
-	h.event(&rpc.DomainEventCallbackRebootMsg{Msg: rpc.DomainEventRebootMsg{Dom: dom(5)}})
-	h.event(nil)
-	if len(h.waiting) != 5 {
-		t.Fatalf("%+v", h.waiting)
+	lifecycle := func(l lifecycle) any {
+		return &rpc.DomainEventCallbackLifecycleMsg{Msg: rpc.DomainEventLifecycleMsg{Dom: dom(1), Event: int32(l.event), Detail: l.detail}}
 	}
-	for n := 1; n <= 5; n++ {
-		if want := (hint{name: "a", fresh: n == 1 || n == 5}); h.waiting[uuidOf(n)] != want {
-			t.Errorf("%d: %+v", n, h.waiting[uuidOf(n)])
+	for i, test := range []struct {
+		event any
+		want  news
+	}{
+		{lifecycle(resumedSnapshot), news{dom(1), true, true}},
+		{lifecycle(paused), news{dom(1), false, false}},
+		{lifecycle(resumed), news{dom(1), true, false}},
+		{&rpc.DomainEventCallbackMetadataChangeMsg{Dom: dom(2)}, news{domain: dom(2)}},
+		{&rpc.DomainEventCallbackDeviceAddedMsg{Dom: dom(3)}, news{domain: dom(3)}},
+		{&rpc.DomainEventCallbackDeviceRemovedMsg{Msg: rpc.DomainEventDeviceRemovedMsg{Dom: dom(4)}}, news{domain: dom(4)}},
+		{&rpc.DomainEventCallbackRebootMsg{Msg: rpc.DomainEventRebootMsg{Dom: dom(5)}}, news{dom(5), true, true}},
+	} {
+		if got, known := h.read(test.event); !known || got != test.want {
+			t.Errorf("%d: %+v, %v, want %+v", i, got, known, test.want)
 		}
+	}
+	if _, known := h.read(nil); known {
+		t.Error("nothing is known")
 	}
 }
 
@@ -111,7 +112,7 @@ func TestHintsThatAreNotDue(t *testing.T) {
 	if due := h.next(nil); !due.IsZero() {
 		t.Errorf("due %v", due)
 	}
-	h.add(uuidOf(1), hint{name: "a", fresh: true, tries: 3, due: at(10)})
+	h.add(uuidOf(1), hint{name: "a", tries: 3, due: at(10)})
 	h.add(uuidOf(2), hint{due: at(20)})
 	h.add(uuidOf(3), hint{})
 	if got := taken(9); len(got) != 1 || got[uuidOf(3)] != (hint{}) {
@@ -125,7 +126,7 @@ func TestHintsThatAreNotDue(t *testing.T) {
 	}
 	h.add(uuidOf(1), hint{})                      // heard of
 	h.add(uuidOf(1), hint{tries: 4, due: at(30)}) // and in vain once more
-	if got := taken(9); len(got) != 1 || got[uuidOf(1)] != (hint{name: "a", fresh: true}) {
+	if got := taken(9); len(got) != 1 || got[uuidOf(1)] != (hint{name: "a"}) {
 		t.Errorf("%+v", got)
 	}
 	if got := taken(20); len(got) != 1 || !h.next(nil).IsZero() {

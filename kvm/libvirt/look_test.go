@@ -31,12 +31,12 @@ func TestDomainThatCannotBeRead(t *testing.T) {
 	f.set(0, 1)
 	_, s := follow(t, f.path, soon)
 	s.want("connected", "all vma,and "+textOf(uuidOf(1)))
-	f.lifecycle(1, resumedSnapshot)
+	f.lifecycle(1, defined)
 	f.lifecycle(0, booted)
 	s.want("up vma 1")
 	s.silent()
 	f.put(1, fakeDomain{name: "odd", id: 4, xml: "<domain id='4'><name>odd</name></domain>"})
-	s.want("up odd 4 fresh") // it is looked at again
+	s.want("up odd 4") // it is looked at again
 	s.silent()
 	f.put(1, fakeDomain{name: "odd", id: -1, xml: "<domain"})
 	f.lifecycle(1, stopped)
@@ -54,7 +54,7 @@ func TestRefusalsAreNoEnd(t *testing.T) {
 			_, s := follow(t, f.path, soon)
 			s.want("connected", "all vma,vmb")
 			times := f.refusing(0, call, code)
-			f.lifecycle(0, resumedSnapshot)
+			f.lifecycle(0, defined)
 			f.lifecycle(1, booted)
 			s.want("up vmb 2")
 			s.silent()
@@ -65,7 +65,7 @@ func TestRefusalsAreNoEnd(t *testing.T) {
 				t.Errorf("it was looked at %d times", n)
 			}
 			f.meanwhile(nil)
-			s.want("up vma 1 fresh")
+			s.want("up vma 1")
 			s.silent()
 		}
 	}
@@ -118,7 +118,7 @@ func TestOneDomainIsHeldUpForLong(t *testing.T) {
 	release := f.holding(t, func(uuid rpc.UUID) bool { return uuid == uuidOf(0) })
 	held := "held vma " + textOf(uuidOf(0))
 	f.lifecycle(0, resumedSnapshot)
-	s.want(held)
+	s.want("fresh "+textOf(uuidOf(0)), held)
 	f.lifecycle(0, booted)
 	f.lifecycle(1, booted)
 	s.want("up vmb 1")
@@ -132,10 +132,10 @@ func TestOneDomainIsHeldUpForLong(t *testing.T) {
 	follower.hints.mu.Unlock()
 	s.want(others)
 	release()
-	s.want("up vma 1 fresh", "up vma 1") // it was told of again meanwhile
+	s.want("up vma 1", "up vma 1") // it was told of again meanwhile
 	s.silent()
 	release = f.holding(t, func(uuid rpc.UUID) bool { return uuid == uuidOf(0) })
-	f.lifecycle(0, resumedSnapshot)
+	f.lifecycle(0, defined)
 	s.want(held)
 	f.drop()
 	s.want("lost libvirtd has closed", held, "connected", others)
@@ -143,7 +143,7 @@ func TestOneDomainIsHeldUpForLong(t *testing.T) {
 	s.want("up vmd 1")
 	s.silent()
 	release()
-	s.want("up vma 1", "up vma 1 fresh")
+	s.want("up vma 1")
 	s.silent()
 }
 

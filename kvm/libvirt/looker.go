@@ -163,9 +163,9 @@ func (l *looker) tell(s sight, n hint) {
 	switch {
 	case s.unknown:
 		pause := min(l.again<<n.tries, maxAgain)
-		l.hints.add(s.uuid, hint{name: name, fresh: n.fresh, tries: min(n.tries+1, maxTries), due: time.Now().Add(pause)})
+		l.hints.add(s.uuid, hint{name: name, tries: min(n.tries+1, maxTries), due: time.Now().Add(pause)})
 	case s.domain.ID > 0:
-		l.sink.Up(s.domain, n.fresh, s.asOf)
+		l.sink.Up(s.domain, s.asOf)
 	default:
 		l.sink.Down(textOf(s.uuid), name, s.asOf)
 	}

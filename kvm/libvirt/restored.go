@@ -7,12 +7,13 @@ import rpc "github.com/digitalocean/go-libvirt"
 type restored map[rpc.UUID]bool
 
 // next takes in a domain's next lifecycle event (libvirt-domain.h,
-// virDomainEventType) and says whether the domain was put back to an earlier state
-// in the QEMU that it had. That is what an event from a snapshot or a migration
-// tells, unless it only completes the start of a new QEMU (restore, snapshot-revert
-// of libvirt 7.10 and later, an incoming migration), which connects anew and counts
-// as fresh by that.
-func (r restored) next(uuid rpc.UUID, event rpc.DomainEventType, detail int32) bool {
+// virDomainEventType) and says whether the domain goes on, or is paused and will, from
+// what may be an earlier state, in the QEMU that it has; and whether it is one for
+// sure. That is what an event from a snapshot or a migration tells, unless it only
+// completes the start of a new QEMU (restore, snapshot-revert of libvirt 7.10 and
+// later, an incoming migration), which connects anew and counts as fresh by that. A
+// loadvm by QEMU's monitor is told as a pause and its end, and as nothing more.
+func (r restored) next(uuid rpc.UUID, event rpc.DomainEventType, detail int32) (resumed, fresh bool) {
 	completes := r[uuid]
 	delete(r, uuid)
 	switch event {
@@ -26,14 +27,19 @@ func (r restored) next(uuid rpc.UUID, event rpc.DomainEventType, detail int32) b
 			}
 			r[uuid] = true
 		}
-		return false
 	case rpc.DomainEventResumed:
 		switch rpc.DomainEventResumedDetailType(detail) {
 		case rpc.DomainEventResumedFromSnapshot, rpc.DomainEventResumedMigrated:
-			return !completes
+			fresh = !completes
 		}
+		return true, fresh
 	case rpc.DomainEventSuspended:
-		return rpc.DomainEventSuspendedDetailType(detail) == rpc.DomainEventSuspendedFromSnapshot && !completes
+		switch rpc.DomainEventSuspendedDetailType(detail) {
+		case rpc.DomainEventSuspendedFromSnapshot:
+			return true, !completes
+		case rpc.DomainEventSuspendedRestored:
+			return true, false
+		}
 	}
-	return false
+	return false, false
 }

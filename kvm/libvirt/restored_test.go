@@ -31,28 +31,34 @@ var (
 
 func TestPutBackInPlace(t *testing.T) {
 	for name, test := range map[string]struct {
-		events []lifecycle
-		fresh  []int // those that say so
+		events  []lifecycle
+		resumed []int // those that say that it goes on
+		fresh   []int // those of them that say from where
 	}{
-		"start and stop":                   {[]lifecycle{defined, resumed, booted, paused, resumed, stopped}, nil},
-		"save and restore":                 {[]lifecycle{paused, stopped, startedRestored, resumedSnapshot}, nil},
-		"restore, paused":                  {[]lifecycle{startedRestored, pausedRestored, resumed}, nil},
-		"revert in a new QEMU":             {[]lifecycle{stopped, startedSnapshot, resumedSnapshot, defined}, nil},
-		"revert in a new QEMU, paused":     {[]lifecycle{stopped, startedSnapshot, pausedSnapshot, defined, resumed}, nil},
-		"revert in the same QEMU (< 7.10)": {[]lifecycle{resumed, booted, resumedSnapshot}, []int{2}},
-		"the same, paused":                 {[]lifecycle{resumed, booted, paused, pausedSnapshot, resumed}, []int{3}},
-		"twice":                            {[]lifecycle{startedSnapshot, resumedSnapshot, resumedSnapshot}, []int{2}},
-		"migrated in":                      {[]lifecycle{startedMigrated, resumedMigrated}, nil},
-		"a migration that failed":          {[]lifecycle{booted, paused, resumedMigrated}, []int{2}},
+		"start and stop":                   {[]lifecycle{defined, resumed, booted, paused, resumed, stopped}, []int{1, 4}, nil},
+		"loadvm by QEMU's monitor":         {[]lifecycle{resumed, booted, paused, resumed}, []int{0, 3}, nil},
+		"save and restore":                 {[]lifecycle{paused, stopped, startedRestored, resumedSnapshot}, []int{3}, nil},
+		"restore, paused":                  {[]lifecycle{startedRestored, pausedRestored, resumed}, []int{1, 2}, nil},
+		"revert in a new QEMU":             {[]lifecycle{stopped, startedSnapshot, resumedSnapshot, defined}, []int{2}, nil},
+		"revert in a new QEMU, paused":     {[]lifecycle{stopped, startedSnapshot, pausedSnapshot, defined, resumed}, []int{2, 4}, nil},
+		"revert in the same QEMU (< 7.10)": {[]lifecycle{resumed, booted, resumedSnapshot}, []int{0, 2}, []int{2}},
+		"the same, paused":                 {[]lifecycle{resumed, booted, paused, pausedSnapshot, resumed}, []int{0, 3, 4}, []int{3}},
+		"twice":                            {[]lifecycle{startedSnapshot, resumedSnapshot, resumedSnapshot}, []int{1, 2}, []int{2}},
+		"migrated in":                      {[]lifecycle{startedMigrated, resumedMigrated}, []int{1}, nil},
+		"a migration that failed":          {[]lifecycle{booted, paused, resumedMigrated}, []int{2}, []int{2}},
 	} {
-		r, got := restored{}, []int(nil)
+		r, goesOn, fresh := restored{}, []int(nil), []int(nil)
 		for i, e := range test.events {
-			if r.next(uuidOf(1), e.event, e.detail) {
-				got = append(got, i)
+			on, anew := r.next(uuidOf(1), e.event, e.detail)
+			if on {
+				goesOn = append(goesOn, i)
+			}
+			if anew {
+				fresh = append(fresh, i)
 			}
 		}
-		if !slices.Equal(got, test.fresh) {
-			t.Errorf("%s: %v, want %v", name, got, test.fresh)
+		if !slices.Equal(goesOn, test.resumed) || !slices.Equal(fresh, test.fresh) {
+			t.Errorf("%s: %v and %v, want %v and %v", name, goesOn, fresh, test.resumed, test.fresh)
 		}
 	}
 }
@@ -70,12 +76,18 @@ func TestDomainsDoNotMix(t *testing.T) {
 			if alone[n] == nil {
 				alone[n] = restored{}
 			}
-			got, want := together.next(uuidOf(n), e.event, e.detail), alone[n].next(uuidOf(n), e.event, e.detail)
-			if got != want {
-				t.Fatalf("domain %d, %+v: %v among others, %v alone", n, e, got, want)
+			on, fresh := together.next(uuidOf(n), e.event, e.detail)
+			onAlone, freshAlone := alone[n].next(uuidOf(n), e.event, e.detail)
+			if on != onAlone || fresh != freshAlone {
+				t.Fatalf("domain %d, %+v: %v %v among others, %v %v alone", n, e, on, fresh, onAlone, freshAlone)
 			}
-			if got && e.event == rpc.DomainEventStarted {
+			switch {
+			case on && e.event == rpc.DomainEventStarted:
 				t.Fatal("a new QEMU is fresh by itself")
+			case fresh && !on:
+				t.Fatal("fresh, and does not go on")
+			case !on && e.event == rpc.DomainEventResumed:
+				t.Fatal("resumed, and does not go on")
 			}
 		}
 	})
