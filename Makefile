@@ -14,7 +14,8 @@ GUEST_PACKAGES := qemu-system-x86 linux-image-cloud-amd64 xz-utils
 RACE_PACKAGES := gcc libc6-dev
 LIBVIRT_PACKAGES := libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-utils apparmor
 XEN_PACKAGES := xen-system-amd64 xenstore-utils qemu-system-xen libxen-dev linux-image-amd64 busybox-static zstd
-TEST_PACKAGES := $(GUEST_PACKAGES) $(RACE_PACKAGES) $(LIBVIRT_PACKAGES) $(XEN_PACKAGES) systemd
+DEBIAN_PACKAGES := mmdebstrap e2fsprogs
+TEST_PACKAGES := $(GUEST_PACKAGES) $(RACE_PACKAGES) $(LIBVIRT_PACKAGES) $(XEN_PACKAGES) $(DEBIAN_PACKAGES) systemd
 
 export CGO_ENABLED ?= 0
 GO_BUILD := go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
@@ -27,10 +28,10 @@ FUZZ_JOBS ?= 1
 # then with "context deadline exceeded", on a busy machine more often.
 CHECK_FUZZ_TIME := 5000x
 
-.PHONY: build demo check test bench fuzz install install-xen clean help lint unit rigs guest-packages race-packages test-packages
+.PHONY: build demo check test bench fuzz install install-guest install-xen clean help lint unit rigs guest-packages race-packages test-packages
 
 help: ## say what can be made
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
 build: ## build bin/hostd and bin/guestd, static
 	$(GO_BUILD) -o bin/hostd ./hostd
@@ -81,6 +82,7 @@ bench: test-packages build ## print every figure of the README, with the floors 
 	go run ./integration/bench
 	CI=true go test -count=1 -timeout 20m -run '^TestChurn$$' -v ./integration/libvirt -args -churn-defined 200 -churn-started 50 -churn-time 5m
 	CI=true go test -count=1 -timeout 10m -run '^TestXen$$/^vchan$$' -v ./integration/xen -args -whole
+	CI=true go test -count=1 -timeout 15m -run '^TestDracut$$' -v ./integration/debian -args -whole
 
 fuzz: ## run each fuzz target for FUZZ_TIME (5m, or 5000x for that many inputs)
 	@mkdir -p build
@@ -89,21 +91,44 @@ fuzz: ## run each fuzz target for FUZZ_TIME (5m, or 5000x for that many inputs)
 			go test -run "^$$" -fuzz "^$$1$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 10x $$0 </dev/null >$$log 2>&1 \
 			|| { cat $$log; exit 255; }; rm $$log'
 
-install: build ## install binaries, units and configuration under DESTDIR and PREFIX
+# What is installed knows where it is: PREFIX takes the place of /usr/local in it.
+PLACED = sed 's|/usr/local/|$(PREFIX)/|g'
+
+install: build ## on a host: install hostd, its unit and configuration under DESTDIR and PREFIX
 	install -D -m 0755 bin/hostd $(DESTDIR)$(PREFIX)/sbin/hostd
-	install -D -m 0755 bin/guestd $(DESTDIR)$(PREFIX)/sbin/guestd
-	for unit in hostd guestd; do \
-		install -d $(DESTDIR)$(PREFIX)/lib/systemd/system; \
-		sed 's|/usr/local/|$(PREFIX)/|g' examples/systemd/$$unit.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit.service; \
-	done
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	$(PLACED) examples/systemd/hostd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/hostd.service
 	install -D -m 0644 examples/systemd/hostd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/headgate.conf
 	install -D -m 0644 examples/systemd/hostd.rules $(DESTDIR)/etc/udev/rules.d/60-headgate.rules
 	test -e $(DESTDIR)/etc/headgate/hostd.toml || install -D -m 0644 hostd/config/reference.toml $(DESTDIR)/etc/headgate/hostd.toml
 
+# initramfs-tools and dracut look in these places alone, whatever PREFIX is.
+INITRAMFS_TOOLS = $(DESTDIR)/etc/initramfs-tools
+DRACUT = $(DESTDIR)/usr/lib/dracut/modules.d/90headgate
+
+install-guest: build ## in a guest or its image: install guestd, its units and early boot
+	install -D -m 0755 bin/guestd $(DESTDIR)$(PREFIX)/sbin/guestd
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/headgate $(DESTDIR)/etc/headgate/reseed.d \
+		$(INITRAMFS_TOOLS)/hooks $(INITRAMFS_TOOLS)/scripts/init-top $(DRACUT)
+	for unit in guestd.service headgate-reseed.path headgate-reseed.service headgate-reseed-again.service ssh-host-keys.service; do \
+		$(PLACED) examples/guest/$$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit || exit; \
+	done
+	install -m 0755 examples/guest/headgate-reseed $(DESTDIR)$(PREFIX)/lib/headgate/reseed
+	for f in hooks scripts/init-top; do \
+		$(PLACED) examples/guest/initramfs-tools/$$f/headgate > $(INITRAMFS_TOOLS)/$$f/headgate && \
+		chmod 0755 $(INITRAMFS_TOOLS)/$$f/headgate || exit; \
+	done
+	for f in module-setup.sh seed.sh; do \
+		$(PLACED) examples/guest/dracut/90headgate/$$f > $(DRACUT)/$$f && chmod 0755 $(DRACUT)/$$f || exit; \
+	done
+	for f in examples/guest/reseed.d/*; do \
+		to=$(DESTDIR)/etc/headgate/reseed.d/$${f##*/}; test -e $$to || install -m 0644 $$f $$to || exit; \
+	done
+
 install-xen: install ## in a Xen dom0: install, and what hostd needs there
 	install -D -m 0644 examples/xen/dom0.conf $(DESTDIR)/etc/systemd/system/hostd.service.d/xen.conf
 	install -D -m 0644 examples/xen/modules-load.d/headgate-dom0.conf $(DESTDIR)/etc/modules-load.d/headgate.conf
-	sed 's|/usr/local/|$(PREFIX)/|g' examples/xen/headgate-create > $(DESTDIR)$(PREFIX)/sbin/headgate-create
+	$(PLACED) examples/xen/headgate-create > $(DESTDIR)$(PREFIX)/sbin/headgate-create
 	chmod 0755 $(DESTDIR)$(PREFIX)/sbin/headgate-create
 
 clean: ## remove what was built

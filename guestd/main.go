@@ -1,5 +1,10 @@
 //go:build linux
 
+// The runtime would read the cgroup's limit of processors about once a second for as
+// long as anything ticks.
+//go:debug updatemaxprocs=0
+//go:debug containermaxprocs=0
+
 // Command guestd feeds a guest's kernel with random bytes from its host.
 package main
 

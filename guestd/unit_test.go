@@ -5,31 +5,45 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"headgate/guestd/reseeded"
 	"headgate/guestd/status"
 )
 
 // Under its unit guestd can write to the unit's RuntimeDirectory (which systemd
-// makes below /run) and nowhere else: the record that `guestd status` reads by
+// makes below /run), to its ReadWritePaths, and nowhere else. What it writes by
 // default has to be in there, and the unit must not put it elsewhere.
-func TestUnitLetsTheStatusBeWritten(t *testing.T) {
-	unit, err := os.ReadFile(filepath.Join("..", "examples", "systemd", "guestd.service"))
+func TestUnitLetsItsFilesBeWritten(t *testing.T) {
+	unit, err := os.ReadFile(filepath.Join("..", "examples", "guest", "guestd.service"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := ""
+	var made, writable []string
 	for line := range strings.Lines(string(unit)) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		switch {
 		case key == "RuntimeDirectory":
-			dir = "/run/" + value
+			for dir := range strings.FieldsSeq(value) {
+				made = append(made, "/run/"+dir)
+			}
+		case key == "ReadWritePaths":
+			writable = append(writable, strings.Fields(value)...)
 		case strings.HasPrefix(key, "Exec") && strings.Contains(value, "--status"):
 			t.Errorf("%s: `guestd status` would not find the record", line)
 		}
 	}
-	if dir == "" || filepath.Dir(status.Path) != dir {
-		t.Errorf("the record %s is not in the unit's RuntimeDirectory %q", status.Path, dir)
+	if dir := filepath.Dir(status.Path); !slices.Contains(made, dir) {
+		t.Errorf("the record %s is in no RuntimeDirectory: %q", status.Path, made)
+	}
+	dir := filepath.Dir(reseeded.Path)
+	if !slices.Contains(writable, dir) {
+		t.Errorf("%s is in none of the ReadWritePaths: %q", reseeded.Path, writable)
+	}
+	// With ProtectSystem=strict a unit whose ReadWritePaths are not there fails.
+	if !slices.ContainsFunc(made, func(m string) bool { return strings.HasPrefix(m, dir+"/") }) {
+		t.Errorf("%s is made by no RuntimeDirectory in it: %q", dir, made)
 	}
 }

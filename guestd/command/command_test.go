@@ -39,6 +39,8 @@ func TestExitStatusAndErrors(t *testing.T) {
 		{"seed now", 2, "", `seed unknown argument "now": see guestd seed --help`},
 		{"--interval", 2, "", "--interval needs a value"},
 		{"--interval 1ms", 2, "", "must be a duration from 1s to 24h"},
+		{"--poll 1ms", 2, "", "such as 90s, or 0"},
+		{"seed --poll 1s", 2, "", `unknown argument "--poll"`},
 		{"--bytes 31", 2, "", "must be from 32 to 4096"},
 		{"--credit lots", 2, "", "must be auto, none, full"},
 		{"--pipe egd", 2, "", "must be auto, vchan, channel, port"},
@@ -60,9 +62,10 @@ func TestExitStatusAndErrors(t *testing.T) {
 // Every command has a help of its own, which begins with what it does, names the
 // flags that it takes and no other, and has an example that is not refused.
 func TestHelp(t *testing.T) {
-	all := strings.Fields("interval timeout bytes credit pipe status json")
+	all := strings.Fields("interval timeout poll bytes credit pipe status json root")
 	for name, flags := range map[string]string{
-		"": "interval bytes credit pipe status", "seed": "timeout bytes credit pipe status", "status": "json status", "version": "",
+		"": "interval poll bytes credit pipe status", "seed": "timeout bytes credit pipe status",
+		"status": "json status", "check": "root json", "version": "",
 	} {
 		var out, errs bytes.Buffer
 		if code := Main(append(strings.Fields(name), "--help"), "v9", &out, &errs); code != 0 || errs.Len() > 0 {
@@ -107,15 +110,18 @@ func TestLinesForTheJournal(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	o := defaults()
-	if err := o.parse(strings.Fields("--interval=90s --bytes 128 --credit 4 --pipe port:/dev/x"), "interval bytes credit pipe"); err != nil {
+	if err := o.parse(strings.Fields("--interval=90s --bytes 128 --credit 4 --pipe port:/dev/x --poll 0 --status="), "interval bytes credit pipe poll status"); err != nil {
 		t.Fatal(err)
 	}
-	if o.interval != 90*time.Second || o.bytes != 128 || o.credit.String() != "4" || len(o.kinds) != 1 || o.paths[pipe.PortKind] != "/dev/x" {
+	if o.interval != 90*time.Second || o.bytes != 128 || o.credit.String() != "4" || len(o.kinds) != 1 || o.paths[pipe.PortKind] != "/dev/x" || o.poll != 0 || o.status != "" {
 		t.Errorf("%+v", o)
 	}
 }
 
 func TestBoot(t *testing.T) {
+	if spent() <= 0 || spent() > time.Hour {
+		t.Errorf("spent %v", spent())
+	}
 	if uptime() <= 0 || bootID() == [16]byte{} {
 		t.Errorf("up %d ms, boot %x", uptime(), bootID())
 	}

@@ -8,15 +8,20 @@ import "headgate/guestd/status"
 var helps = map[string]string{
 	"": `guestd feeds this guest's kernel with random bytes from its host.
 
-  guestd [flags]           for ever: at the start, at an interval, and at once
-                           whenever the host pushes
+  guestd [flags]           for ever: at the start, at an interval, and at once when
+                           the host pushes and on every other sign that this guest
+                           is a clone or was restored
   guestd seed [flags]      once, and wait for it
   guestd status [flags]    what was fed
+  guestd check [flags]     what all clones of this image would share
   guestd version
   guestd COMMAND --help    the command's flags, and an example
 
 Flags:
   --interval 60s     between two requests
+  --poll 1s          between two looks at what does not tell of a clone by itself:
+                     the VM generation ID where the kernel has no driver for it,
+                     and the battery-backed clock; 0: no such looks
 ` + feeding + record + `
 Example:
   guestd --interval 5m
@@ -25,7 +30,7 @@ Example:
 ready and was reseeded with fresh bytes from the host, 1 if not in time.
 
 Flags:
-  --timeout 5s       how long to wait
+  --timeout 5s       how long to wait; without a pipe whose host listens, 0.3 s
 ` + feeding + record + `
 Example, before keys are made:
   guestd seed --timeout 2s && ssh-keygen -A
@@ -34,9 +39,20 @@ Example, before keys are made:
 
 Flags:
   --json             the record as it is: one JSON object
-` + record + `
+  --status FILE      the record (` + status.Path + `)
+
 Example:
   guestd status --json
+`,
+	"check": `guestd check says what all clones of an image would share, and how to mend that,
+before the image is sealed: exit 0 when that is nothing, 1 when it is something.
+
+Flags:
+  --root DIR         where the image is mounted (/)
+  --json             one JSON array
+
+Example:
+  guestd check --root /mnt
 `,
 	"version": `guestd version prints the version.
 
@@ -50,7 +66,9 @@ const (
   --credit auto      what counts as entropy, of bytes that pass the health tests:
                      auto  as much as the host claims for them; for /dev/hwrng
                            the kernel's rng_quality, or 8 bits a byte if the
-                           kernel has none and the device is a virtio-rng
+                           kernel has none and the device is a virtio-rng; in a
+                           confidential VM (SEV-SNP, TDX) nothing, for its host is
+                           the adversary
                      none  nothing: mix only
                      full  8 bits a byte
                      1..8  so many bits a byte
@@ -62,5 +80,5 @@ const (
                      hwrng    /dev/hwrng
                      or only one, the last three also with a device: port:PATH
 `
-	record = "  --status FILE      the record (" + status.Path + ")\n"
+	record = "  --status FILE      the record (" + status.Path + "; \"\": none)\n"
 )

@@ -19,19 +19,21 @@ import (
 type options struct {
 	interval time.Duration
 	timeout  time.Duration
+	poll     time.Duration
 	bytes    int
 	credit   feeder.Credit
 	kinds    []pipe.Kind
 	paths    map[pipe.Kind]string
-	status   string
+	status   string // "": keep none
+	root     string
 	json     bool
 	help     bool
 }
 
 func defaults() options {
 	return options{
-		interval: time.Minute, timeout: 5 * time.Second, bytes: 64,
-		kinds: pipe.Kinds(), paths: map[pipe.Kind]string{}, status: status.Path,
+		interval: time.Minute, timeout: 5 * time.Second, poll: time.Second, bytes: 64,
+		kinds: pipe.Kinds(), paths: map[pipe.Kind]string{}, status: status.Path, root: "/",
 	}
 }
 
@@ -71,6 +73,13 @@ func (o *options) set(name, value string) (err error) {
 		o.interval, err = duration(value, time.Second)
 	case "--timeout":
 		o.timeout, err = duration(value, time.Millisecond)
+	case "--poll":
+		if o.poll = 0; value == "0" {
+			break
+		}
+		if o.poll, err = duration(value, 100*time.Millisecond); err != nil {
+			err = errors.New(err.Error() + ", or 0")
+		}
 	case "--bytes":
 		o.bytes, err = strconv.Atoi(value)
 		if err != nil || o.bytes < feeder.MinGather || o.bytes > feed.MaxData {
@@ -82,6 +91,8 @@ func (o *options) set(name, value string) (err error) {
 		err = o.pipe(value)
 	case "--status":
 		o.status = value
+	case "--root":
+		o.root = value
 	default:
 		return errors.New("takes no value")
 	}

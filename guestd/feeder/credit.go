@@ -27,6 +27,18 @@ func ParseCredit(s string) (Credit, error) {
 	return Credit{}, errors.New("must be auto, none, full or a number of bits per byte from 1 to 8")
 }
 
+// Untrusting returns the policy for a guest whose host is the adversary: what auto
+// credits is then nothing, and what somebody asked for stays.
+func (c Credit) Untrusting() Credit {
+	if c.text == "" {
+		c.text = "auto"
+	}
+	return c
+}
+
+// Auto says whether it is the zero value, which believes the host.
+func (c Credit) Auto() bool { return c.text == "" }
+
 func (c Credit) String() string {
 	if c.text == "" {
 		return "auto"

@@ -5,10 +5,10 @@ package feeder
 import (
 	"errors"
 	"os"
-	"strconv"
 	"time"
 
 	"headgate/guestd/pipe"
+	"headgate/guestd/sign"
 	"headgate/guestd/status"
 	"headgate/wire/feed"
 )
@@ -22,84 +22,115 @@ const (
 type Feeder struct {
 	Pool     Pool
 	Open     func(pipe.Kind) (pipe.Pipe, error)
+	Signs    <-chan sign.Sign // that this guest may have begun a new life
+	Covers   func() []string  // by which such signs it would show
 	Credit   Credit
 	Cycles   func() uint64
-	Interval time.Duration       // between two requests
-	Bytes    int                 // of each
-	Boot     [16]byte            // boot id, for the reports
-	Uptime   func() int          // milliseconds since the kernel started
-	Changed  func(status.Record) // after each batch, and when something went wrong or right
-	Log      func(string)        // lines for the journal
-	Warn     func(string)        // those of them that say what went wrong
+	Interval time.Duration           // between two requests
+	Bytes    int                     // of each
+	Boot     [16]byte                // boot id, for the reports
+	Uptime   func() int              // milliseconds since the kernel started
+	Spent    func() time.Duration    // processor time of this process
+	Known    status.Record           // what the record says from the start
+	Changed  func(status.Record)     // after each batch, and when something went wrong or right
+	Fresh    func(string, time.Time) // after each reseed with fresh bytes: why and when
+	Log      func(string)            // lines for the journal
+	Warn     func(string)            // those of them that say what went wrong
 	Version  string
 
+	pool     *shared
 	record   status.Record
-	lines    []*line // open pipes, best first
-	asked    int     // how many of them were asked since the last answer
-	reason   string  // why they were
+	lines    []*line     // open pipes, best first
+	pushes   []pipe.Kind // those that were open at some time, and on which the host can push
+	asked    int         // how many of the lines were asked since the last answer
+	reason   string      // why they were
 	arrivals chan arrival
 	problem  map[pipe.Kind]string
 }
 
 // Run feeds until stop is closed; it returns only then, or when the kernel's pool
 // refuses what it is given.
-func (f *Feeder) Run(stop <-chan struct{}) error { return f.run(stop, nil, false) }
+func (f *Feeder) Run(stop <-chan struct{}) error { return f.run(stop, nil, nil) }
 
-// ErrTimeout is returned by Seed.
-var ErrTimeout = errors.New("no fresh bytes came in time")
-
-// Seed feeds once: until fresh bytes, enough of them, have gone in.
-func (f *Feeder) Seed(timeout time.Duration) error {
-	stop := make(chan struct{})
-	defer close(stop)
-	return f.run(stop, time.After(timeout), true)
-}
-
-func (f *Feeder) run(stop <-chan struct{}, deadline <-chan time.Time, once bool) error {
+func (f *Feeder) run(stop <-chan struct{}, early, deadline <-chan time.Time) error {
 	f.arrivals, f.problem = make(chan arrival), map[pipe.Kind]string{}
-	f.record = status.Record{PID: os.Getpid(), Version: f.Version, Credit: f.Credit.String(), Started: time.Now()}
+	f.pool, f.reason = &shared{Pool: f.Pool}, feed.ReasonStart
+	f.record = f.Known
+	f.record.PID, f.record.Version, f.record.Credit = os.Getpid(), f.Version, f.Credit.String()
+	f.record.Started = time.Now()
 	defer f.closeAll()
-	f.reason = "start"
+	once, signs := deadline != nil, f.Signs
+	var turns pace                        // of the signs
 	wait, retry := firstRetry, firstRetry // after this turn and after the next, if they come to nothing
-	ask, next := time.NewTimer(0), time.NewTimer(0)
+	ask, next, resume := time.NewTimer(0), time.NewTimer(0), time.NewTimer(0)
 	for {
 		select {
 		case <-ask.C:
 			wait, retry = retry, min(2*retry, f.Interval)
 			if f.openAll(stop); len(f.lines) == 0 {
 				ask.Reset(wait)
-				continue
+				break
 			}
 			ask.Reset(f.Interval)
 			f.asked = 0
 			f.ask()
 			next.Reset(grace)
 		case <-next.C:
-			f.late()
-			if f.asked > 0 {
+			f.again(func(l *line) bool { return l.soon })
+			if f.asked > 0 && f.record.Pipe == "" {
+				f.changed() // there is a record, though nothing has come
+			}
+			if f.asked > 0 && f.asked < len(f.lines) {
 				f.ask()
 				next.Reset(grace)
 			}
 		case a := <-f.arrivals:
-			out, err := f.take(a)
-			if err != nil || once && out.Gathered {
+			if err := f.take(a); err != nil || once && a.out.Gathered {
 				return err
 			}
 			switch {
-			case out.Gathered:
-				f.reason, f.asked, wait, retry = "interval", 0, firstRetry, firstRetry
-			case out.Unready, a.batch.More:
+			case a.out.Gathered:
+				f.reason, f.asked, wait, retry = feed.ReasonInterval, 0, firstRetry, firstRetry
+			case a.out.Unready, a.more:
 				f.ask() // the next pipe, too
 				ask.Reset(wait)
+			case a.out.Failed != nil && f.reason != feed.ReasonInterval:
+				f.ask()
 			}
 			if len(f.lines) == 0 {
 				ask.Reset(wait)
 			}
+		case s := <-signs:
+			if err := f.renew(s); err != nil {
+				return err
+			}
+			wait, retry = firstRetry, firstRetry
+			ask.Reset(0)
+			if pause := turns.take(time.Now()); pause > 0 {
+				signs = nil
+				resume.Reset(pause)
+			}
+		case <-resume.C:
+			signs = f.Signs
+		case <-early:
+			early = nil
+			f.again(func(l *line) bool { return l.away })
 		case <-deadline:
 			return f.why()
 		case <-stop:
 			return nil
 		}
+		if once && early == nil && f.hopeless() {
+			return f.why()
+		}
+	}
+}
+
+// because takes note of why the pipes are asked, or were pushed on: of several
+// reasons the first, until fresh bytes have come.
+func (f *Feeder) because(reason string) {
+	if f.reason == feed.ReasonInterval {
+		f.reason = reason
 	}
 }
 
@@ -109,7 +140,7 @@ func (f *Feeder) ask() {
 	for f.asked < len(f.lines) {
 		l := f.lines[f.asked]
 		f.asked++
-		err := l.ask(f.wanted(l), time.Now())
+		err := l.ask(f.Bytes, time.Now())
 		if f.refused(l, err); err == nil {
 			return
 		}
@@ -118,86 +149,18 @@ func (f *Feeder) ask() {
 
 // refused takes note of why a pipe could not be asked.
 func (f *Feeder) refused(l *line, err error) {
-	if l.soon = errors.Is(err, pipe.ErrSoon); err != nil && !l.soon {
+	l.soon, l.away = errors.Is(err, pipe.ErrSoon), errors.Is(err, pipe.ErrAway)
+	if err != nil && !l.soon {
 		f.trouble(l.Kind(), l.Path()+": "+err.Error())
 	}
 }
 
-// late asks those pipes whose host had had no time to come, and has not since.
-func (f *Feeder) late() {
+// again asks those pipes whose host had had no time to come, or was away, and has not
+// come since.
+func (f *Feeder) again(which func(*line) bool) {
 	for _, l := range f.lines {
-		if l.soon {
-			f.refused(l, l.ask(f.wanted(l), time.Now()))
+		if which(l) {
+			f.refused(l, l.ask(f.Bytes, time.Now()))
 		}
-	}
-}
-
-// wanted is how many bytes to ask a pipe for.
-func (f *Feeder) wanted(l *line) int { return max(f.Bytes, l.intake.Probation) }
-
-// take takes what came on a line.
-func (f *Feeder) take(a arrival) (out Outcome, err error) {
-	switch {
-	case unanswered(a.err):
-		a.on.owed = 0
-		a.on.done <- struct{}{}
-		f.trouble(a.on.Kind(), a.on.Path()+": "+a.err.Error())
-		return out, nil
-	case a.err != nil:
-		f.drop(a.on)
-		f.trouble(a.on.Kind(), a.on.Path()+": "+a.err.Error())
-		return out, nil
-	}
-	out, err = a.on.intake.Take(a.batch)
-	n, pushed := len(a.batch.Data), a.batch.Pushed
-	a.on.came(a.batch)
-	a.on.Wipe()
-	a.on.done <- struct{}{}
-	if err != nil || n == 0 {
-		return out, err
-	}
-	r := &f.record
-	r.Bytes += n
-	r.Bits += out.Bits
-	if pushed && f.reason == "interval" {
-		f.reason = "push"
-	}
-	reason := f.reason
-	r.Pipe, r.Health = a.on.Path(), "passed"
-	if out.Failed != nil {
-		r.Failures++
-		r.Health = out.Failed.Error()
-		reason += ", not credited: health"
-		f.Warn(r.Pipe + ": " + r.Health + ": mixed without credit; if it happens again, test the host's source: hostd source test")
-	}
-	switch {
-	case out.Gathered:
-		f.well(a.on.Kind())
-		f.seeded(reason, n, out.Bits)
-	case out.Unready:
-		f.trouble("", notEnough)
-	}
-	if out.Gathered || out.Failed != nil {
-		seeded := int64(0)
-		if !r.Reseeded.IsZero() {
-			seeded = r.Reseeded.UnixNano()
-		}
-		_ = a.on.Report(&feed.Report{ // nobody listens: then nobody misses it
-			Seeded: seeded, Credited: uint64(r.Bits), Boot: f.Boot, Reason: reason, Version: f.Version,
-		})
-	}
-	f.Changed(*r)
-	return out, nil
-}
-
-func (f *Feeder) seeded(reason string, n, bits int) {
-	r := &f.record
-	r.Reseeded, r.Reason = time.Now(), reason
-	r.Reseeds++
-	if r.Seeded.IsZero() {
-		r.Seeded, r.Uptime = r.Reseeded, f.Uptime()
-	}
-	if reason != "interval" {
-		f.Log("reseeded (" + reason + "): " + strconv.Itoa(n) + " bytes, " + strconv.Itoa(bits) + " bits credited, from " + r.Pipe)
 	}
 }

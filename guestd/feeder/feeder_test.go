@@ -15,8 +15,8 @@ import (
 
 	"go.uber.org/goleak"
 
-	"headgate/guestd/kernelpool"
 	"headgate/guestd/pipe"
+	"headgate/guestd/sign"
 	"headgate/guestd/status"
 	"headgate/wire/feed"
 )
@@ -28,7 +28,7 @@ type fakePipe struct {
 	kind    pipe.Kind
 	answers bool // to what is asked
 	claim   int  // bits a byte of the answers, 8 if 0
-	away    bool
+	away    atomic.Bool
 	soon    atomic.Bool // it was opened just now
 	batches chan feed.Batch
 	broken  chan error
@@ -36,6 +36,7 @@ type fakePipe struct {
 
 	mu      sync.Mutex
 	asked   int
+	renewed int // what it had been asked when it was renewed last, and 1
 	reports []feed.Report
 }
 
@@ -47,7 +48,7 @@ func (p *fakePipe) Ask(n int) error {
 	switch {
 	case p.soon.Load():
 		return pipe.ErrSoon
-	case p.away:
+	case p.away.Load():
 		return pipe.ErrAway
 	}
 	p.mu.Lock()
@@ -84,6 +85,12 @@ func (p *fakePipe) Report(r *feed.Report) error {
 	return nil
 }
 
+func (p *fakePipe) Renew() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.renewed = p.asked + 1
+}
+
 func (p *fakePipe) Wipe()           {}
 func (p *fakePipe) Kind() pipe.Kind { return p.kind }
 func (p *fakePipe) Path() string    { return "/dev/" + string(p.kind) }
@@ -96,15 +103,21 @@ func (p *fakePipe) Close() error {
 type bench struct {
 	Feeder
 	pool  fakePool
+	signs chan sign.Sign
 	state atomic.Pointer[status.Record]
 	lines []string
+	fresh []string     // reasons of the reseeds with fresh bytes
+	spent atomic.Int64 // ns of processor time
 }
 
 func newBench(pipes ...*fakePipe) *bench {
-	b := new(bench)
+	b := &bench{signs: make(chan sign.Sign)}
 	b.Feeder = Feeder{
-		Pool: &b.pool, Cycles: func() uint64 { return 1 }, Interval: time.Minute, Bytes: 64, Version: "v1",
+		Signs: b.signs, Covers: func() []string { return []string{"a sign"} },
+		Fresh: func(reason string, _ time.Time) { b.fresh = append(b.fresh, reason) },
+		Pool:  &b.pool, Cycles: func() uint64 { return 1 }, Interval: time.Minute, Bytes: 64, Version: "v1",
 		Uptime:  func() int { return 99 },
+		Spent:   func() time.Duration { return time.Duration(b.spent.Load()) },
 		Changed: func(r status.Record) { b.state.Store(&r) },
 		Log:     func(s string) { b.lines = append(b.lines, s) },
 		Warn:    func(s string) { b.lines = append(b.lines, "warning: "+s) },
@@ -177,12 +190,41 @@ func TestNextPipeIsAskedWhenTheBestIsSilent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				port, rng := newFake(pipe.PortKind, false), newFake(pipe.HWRNGKind, true)
-				port.away = away
+				port.away.Store(away)
 				b := newBench(port, rng)
 				b.during(t, func() { time.Sleep(grace) })
 				if b.state.Load().Reseeds != 1 || b.state.Load().Pipe != "/dev/hwrng" || away != (b.state.Load().Error != "") {
 					t.Errorf("%+v", *b.state.Load())
 				}
+			})
+		})
+	}
+}
+
+// While a host is away or silent nothing is done until the interval: the guest sleeps,
+// and says what it waits for.
+func TestNothingIsDoneForASilentHost(t *testing.T) {
+	for name, away := range map[string]bool{"away": true, "silent": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newFake(pipe.PortKind, false)
+				p.away.Store(away)
+				b := newBench(p)
+				b.during(t, func() {
+					time.Sleep(2 * grace)
+					synctest.Wait()
+					r := b.state.Swap(nil)
+					if r == nil || r.Clones != "push on the port; a sign" || away != (r.Error != "") {
+						t.Errorf("%+v", r)
+					}
+					covers := 0
+					b.Covers = func() []string { covers++; return nil }
+					time.Sleep(time.Minute - 3*grace)
+					synctest.Wait()
+					if covers > 0 {
+						t.Errorf("the record was written %d times", covers)
+					}
+				})
 			})
 		})
 	}
@@ -196,7 +238,7 @@ func TestHostOfANewRingHasTime(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ring, rng := newFake(pipe.VchanKind, false), newFake(pipe.HWRNGKind, true)
 				ring.soon.Store(true)
-				ring.away = true
+				ring.away.Store(true)
 				b := newBench(ring, rng)
 				b.during(t, func() {
 					if r := b.state.Load(); r.Reseeds != 1 || r.Pipe != "/dev/hwrng" || r.Error != "" {
@@ -222,25 +264,6 @@ func TestHostOfANewRingHasTime(t *testing.T) {
 	}
 }
 
-// A host that pushes without end gets a burst and then one turn a second.
-func TestEndlessPushIsPaced(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newFake(pipe.PortKind, false)
-		b := newBench(p)
-		b.during(t, func() {
-			for range 100 {
-				push := fresh(random(64))
-				push.Pushed = true
-				p.batches <- push
-			}
-			time.Sleep(10*time.Second + time.Millisecond)
-		})
-		if n := b.pool.reseeds; n < paceBurst+10 || n > paceBurst+11 {
-			t.Errorf("%d reseeds in 10 s", n)
-		}
-	})
-}
-
 func TestFailureIsReportedToTheHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newFake(pipe.PortKind, false)
@@ -249,7 +272,7 @@ func TestFailureIsReportedToTheHost(t *testing.T) {
 		if b.pool.bits != 0 || b.state.Load().Failures != 1 || !strings.Contains(b.state.Load().Health, "rct") {
 			t.Errorf("%+v", *b.state.Load())
 		}
-		if len(p.reports) != 1 || !strings.Contains(p.reports[0].Reason, "health") {
+		if len(p.reports) != 1 || p.reports[0].Reason != feed.ReasonHealth {
 			t.Errorf("reports %+v", p.reports)
 		}
 		if len(b.lines) != 1 || !strings.HasPrefix(b.lines[0], "warning: /dev/port: ") {
@@ -274,49 +297,4 @@ func TestBrokenPipeIsOpenedAgain(t *testing.T) {
 			t.Errorf("%+v\n%q", *b.state.Load(), b.lines)
 		}
 	})
-}
-
-func TestSeed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(newFake(pipe.PortKind, true))
-		if err := b.Seed(time.Second); err != nil || b.pool.bits != 512 || b.pool.reseeds != 1 {
-			t.Errorf("%v, pool %+v", err, &b.pool)
-		}
-		start := time.Now()
-		for name, c := range map[string]struct {
-			b    *bench
-			want string
-		}{
-			"no pipe": {newBench(), "virtio"},
-			"silent":  {newBench(newFake(pipe.HWRNGKind, false)), "/dev/hwrng: no fresh bytes came in time"},
-		} {
-			if err := c.b.Seed(time.Second); err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("%s: %v", name, err)
-			}
-		}
-		if d := time.Since(start); d != 2*time.Second {
-			t.Errorf("two timeouts of 1 s took %v", d)
-		}
-		b = newBench(newFake(pipe.PortKind, true))
-		b.pool.addErr = kernelpool.ErrPermission
-		if err := b.Seed(time.Second); !errors.Is(err, kernelpool.ErrPermission) {
-			t.Error(err)
-		}
-	})
-}
-
-func TestPace(t *testing.T) {
-	var p pace
-	now := time.Unix(1000, 0)
-	for range paceBurst {
-		if d := p.take(now); d != 0 {
-			t.Fatalf("within the burst: %v", d)
-		}
-	}
-	if d := p.take(now); d != paceEvery {
-		t.Errorf("after the burst: %v", d)
-	}
-	if d := p.take(now.Add(-time.Hour)); d != 0 {
-		t.Errorf("after the clock jumped back: %v", d)
-	}
 }

@@ -144,11 +144,15 @@ func (in *Intake) drop() {
 }
 
 func (in *Intake) stamp(err *error) {
-	var b [8]byte
-	for i, t := 0, in.Cycles(); i < len(b); i++ {
-		b[i], t = byte(t), t>>8
-	}
+	b := stamp(in.Cycles())
 	in.add(err, b[:], 0)
+}
+
+func stamp(cycles uint64) (b [8]byte) {
+	for i := range b {
+		b[i], cycles = byte(cycles), cycles>>8
+	}
+	return b
 }
 
 func (in *Intake) add(err *error, data []byte, bits int) {

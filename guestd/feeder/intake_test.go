@@ -18,6 +18,7 @@ import (
 // fakePool is the kernel's pool, with a record of what was done to it.
 type fakePool struct {
 	mixed, bits, reseeds int
+	last                 []byte       // what was mixed last
 	pieces               []int        // sizes of the additions that were credited
 	needs                atomic.Int64 // bits of credit before it can be reseeded
 	addErr, reseedErr    error
@@ -31,6 +32,7 @@ func (p *fakePool) Add(data []byte, bits int) error {
 		return errors.New("impossible credit")
 	}
 	p.mixed += len(data)
+	p.last = bytes.Clone(data)
 	p.bits += bits
 	if bits > 0 {
 		p.pieces = append(p.pieces, len(data))
@@ -84,6 +86,25 @@ func TestCreditPolicies(t *testing.T) {
 	for _, s := range []string{"", "0", "9", "12", "-1", "Full"} {
 		if _, err := ParseCredit(s); err == nil {
 			t.Errorf("%q is taken", s)
+		}
+	}
+}
+
+// Where the host is the adversary auto is mixed and tested as ever, and credits nothing;
+// what somebody asked for stays.
+func TestUntrusting(t *testing.T) {
+	for text, want := range map[string]int{"auto": 0, "none": 0, "full": 512, "3": 192} {
+		in, pool := newIntake(text)
+		in.Credit = in.Credit.Untrusting()
+		out, err := in.Take(fresh(random(64)))
+		if err != nil || !out.Gathered || out.Bits != want || pool.bits != want || pool.mixed != 64+8 || pool.reseeds != 1 {
+			t.Errorf("%s: %+v, %v, %d bits, %d mixed", text, out, err, pool.bits, pool.mixed)
+		}
+		if in.Credit.String() != text {
+			t.Errorf("%s is shown as %s", text, in.Credit)
+		}
+		if out, _ := in.Take(fresh(make([]byte, 256))); out.Failed == nil {
+			t.Errorf("%s: zeros passed", text)
 		}
 	}
 }

@@ -11,8 +11,10 @@ import (
 
 // openAll opens the kinds of pipe that are not open, and keeps the best first.
 func (f *Feeder) openAll(stop <-chan struct{}) {
-	for i, k := range pipe.Kinds() {
+	better := 0
+	for _, k := range pipe.Kinds() {
 		if slices.ContainsFunc(f.lines, func(l *line) bool { return l.Kind() == k }) {
+			better++
 			continue
 		}
 		p, err := f.Open(k)
@@ -23,12 +25,22 @@ func (f *Feeder) openAll(stop <-chan struct{}) {
 			f.trouble(k, err.Error())
 			continue
 		}
-		l := &line{Pipe: p, intake: Intake{Pool: f.Pool, Credit: f.Credit, Cycles: f.Cycles}, done: make(chan struct{}, 1)}
-		f.lines = slices.Insert(f.lines, min(i, len(f.lines)), l)
-		go l.receive(f.arrivals, stop)
+		l := &line{Pipe: p, intake: Intake{Pool: f.pool, Credit: f.Credit, Cycles: f.Cycles}}
+		f.lines = slices.Insert(f.lines, better, l)
+		better++
+		f.opened(k)
+		go l.receive(f.arrivals, stop, f.Spent)
 	}
 	if len(f.lines) == 0 && len(f.problem) == 0 {
 		f.trouble("", noPipe)
+	}
+}
+
+// opened takes note of a pipe on which the host can push: the sign of a clone that
+// comes first.
+func (f *Feeder) opened(k pipe.Kind) {
+	if k != pipe.HWRNGKind && !slices.Contains(f.pushes, k) {
+		f.pushes = append(f.pushes, k)
 	}
 }
 
@@ -61,7 +73,7 @@ func (f *Feeder) trouble(k pipe.Kind, text string) {
 	f.problem[k] = text
 	f.record.Error = text
 	f.Warn(text)
-	f.Changed(f.record)
+	f.changed()
 }
 
 // well forgets what was wrong with a pipe, for it brought fresh bytes.
@@ -72,19 +84,4 @@ func (f *Feeder) well(k pipe.Kind) {
 	for _, text := range f.problem {
 		f.record.Error = text
 	}
-}
-
-// why says what stood in the way of a seed.
-func (f *Feeder) why() error {
-	switch {
-	case f.record.Failures > 0:
-		return errors.New(f.record.Pipe + ": " + f.record.Health + ": mixed without credit")
-	case f.problem[""] == notEnough:
-		return errors.New(f.record.Pipe + ": " + notEnough)
-	case f.record.Error != "":
-		return errors.New(f.record.Error)
-	case len(f.lines) > 0:
-		return errors.New(f.lines[0].Path() + ": " + ErrTimeout.Error() + ": is hostd running, and has it a source?")
-	}
-	return ErrTimeout
 }

@@ -97,9 +97,11 @@ func (p *Pool) Reseed() error {
 	return err
 }
 
+// ioctl makes a raw call, for none of these requests sleeps: the runtime, told of a
+// call that may, would first wake its monitor.
 func (p *Pool) ioctl(request uint, arg unsafe.Pointer) error {
 	for {
-		_, _, e := unix.Syscall(unix.SYS_IOCTL, p.dev.Fd(), uintptr(request), uintptr(arg))
+		_, _, e := unix.RawSyscall(unix.SYS_IOCTL, p.dev.Fd(), uintptr(request), uintptr(arg))
 		switch e {
 		case 0:
 			return nil

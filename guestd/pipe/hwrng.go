@@ -5,9 +5,15 @@ package pipe
 import (
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"headgate/wire/feed"
 )
+
+// prefetched is how many bytes may lie between the host and a reader of /dev/hwrng:
+// up to 63 in the buffer of drivers/char/hw_random/core.c and 64 that virtio-rng asked
+// for beforehand. A guest that was saved is restored with them, and so are its clones.
+const prefetched = 128
 
 // hwrng reads /dev/hwrng, when asked and only then. The device has no poll and its
 // reads block as long as the host likes, hence the goroutine that Receive wants.
@@ -15,9 +21,10 @@ type hwrng struct {
 	dev    *os.File
 	claim  func() int // bits per 1024 bits
 	asked  chan int
+	renew  atomic.Bool // what is prefetched is stale
 	closed chan struct{}
 	once   sync.Once
-	buf    [feed.MaxData]byte
+	buf    [prefetched + feed.MaxData]byte
 }
 
 func openHWRNG(path string, claim func() int) (Pipe, error) {
@@ -44,7 +51,11 @@ func (h *hwrng) Receive() (feed.Batch, error) {
 	case <-h.closed:
 		return feed.Batch{}, os.ErrClosed
 	}
-	p := h.buf[:min(n, len(h.buf))]
+	stale := 0
+	if h.renew.Swap(false) {
+		stale = prefetched
+	}
+	p := h.buf[:min(stale+n, len(h.buf))]
 	for got := 0; got < len(p); {
 		k, err := h.dev.Read(p[got:])
 		if err != nil {
@@ -53,9 +64,14 @@ func (h *hwrng) Receive() (feed.Batch, error) {
 		}
 		got += k
 	}
-	return feed.Batch{Data: p, Bits: 8 * len(p) * h.claim() / fullClaim, Read: len(p)}, nil
+	if h.renew.Load() { // some of it may have come before that
+		stale = len(p)
+	}
+	bits := 8 * (len(p) - stale) * h.claim() / fullClaim
+	return feed.Batch{Data: p, Fresh: stale, Bits: bits, Read: len(p)}, nil
 }
 
+func (h *hwrng) Renew()                    { h.renew.Store(true) }
 func (h *hwrng) Wipe()                     { clear(h.buf[:]) }
 func (h *hwrng) Report(*feed.Report) error { return nil }
 func (h *hwrng) Kind() Kind                { return HWRNGKind }

@@ -28,6 +28,10 @@ type Pipe interface {
 	// os.ErrClosed, at the latest when the device next answers.
 	Receive() (feed.Batch, error)
 
+	// Renew says that this guest may have begun a new life: what the pipe holds of
+	// before, and does not know by its epoch, is stale in the next batch.
+	Renew()
+
 	// Wipe zeroes the last batch.
 	Wipe()
 

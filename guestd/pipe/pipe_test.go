@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -92,6 +94,95 @@ func TestHWRNG(t *testing.T) {
 	}
 	if _, err := p.Receive(); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("after Close: %v", err)
+	}
+}
+
+// What the kernel and the device had fetched before this guest's new life is brought as
+// stale, and behind it as much that is fresh as was asked for.
+func TestHWRNGRenewed(t *testing.T) {
+	for name, c := range map[string]struct {
+		renew []string // when: "before" the request, "while" it is answered
+		stale []int    // of the batches
+	}{
+		"no sign":             {nil, []int{0, 0}},
+		"before":              {[]string{"before"}, []int{prefetched, 0}},
+		"while it is read":    {[]string{"while"}, []int{64, prefetched}},
+		"before and while":    {[]string{"before", "while"}, []int{prefetched + 64, prefetched}},
+		"several at one time": {[]string{"before", "before"}, []int{prefetched, 0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, host := source(t)
+			for turn, stale := range c.stale {
+				if turn == 0 && slices.Contains(c.renew, "before") {
+					p.Renew()
+				}
+				_ = p.Ask(64)
+				got := make(chan feed.Batch, 1)
+				go func() {
+					b, err := p.Receive()
+					if err != nil {
+						t.Error(err)
+					}
+					got <- b
+				}()
+				give(t, host, 1)
+				if turn == 0 && slices.Contains(c.renew, "while") {
+					taken(t, host)
+					p.Renew()
+				}
+				n := 64
+				if stale >= prefetched {
+					n += prefetched
+				}
+				give(t, host, n-1)
+				b := <-got
+				fresh := n - stale
+				if len(b.Data) != n || b.Fresh != stale || b.Bits != 8*fresh {
+					t.Errorf("batch %d: %d bytes, fresh from %d, %d bits", turn, len(b.Data), b.Fresh, b.Bits)
+				}
+			}
+		})
+	}
+}
+
+// source returns /dev/hwrng and its host's end.
+func source(t *testing.T) (Pipe, *os.File) {
+	t.Helper()
+	pl := tree(t, map[string]string{"sys/class/misc/hw_random/rng_current": "virtio_rng.0", "dev/null": ""})
+	path := pl.Root + "/dev/hwrng"
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	host, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := pl.Open(HWRNGKind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = p.Close(), host.Close() })
+	return p, host
+}
+
+// taken waits until all was read that was given.
+func taken(t *testing.T, host *os.File) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; runtime.Gosched() {
+		n, err := unix.IoctlGetInt(int(host.Fd()), unix.TIOCINQ)
+		if err != nil || time.Now().After(end) {
+			t.Fatalf("%d bytes are left, %v", n, err)
+		}
+		if n == 0 {
+			return
+		}
+	}
+}
+
+func give(t *testing.T, host *os.File, n int) {
+	t.Helper()
+	if _, err := host.Write(make([]byte, n)); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -32,12 +32,15 @@ func newPort(dev *os.File) (Pipe, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Not held, clones differ a little later: no reason not to feed.
+	_ = s.raw.Control(func(fd uintptr) { s.hold, _ = newHold(int(fd)) })
 	return port{s}, nil
 }
 
 func (p port) Receive() (feed.Batch, error) { return p.receive() }
 func (p port) Ask(n int) error              { return p.send(request(n)) }
 func (p port) Report(r *feed.Report) error  { return p.send(report(r)) }
+func (p port) Renew()                       {} // every frame has its epoch
 func (p port) Wipe()                        { p.wipe() }
 func (p port) Kind() Kind                   { return PortKind }
 func (p port) Path() string                 { return p.dev.Name() }

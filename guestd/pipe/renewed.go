@@ -174,6 +174,8 @@ func (p *renewed) send(f *feed.Frame) error {
 	return s.send(f)
 }
 
+func (p *renewed) Renew() {} // every frame has its epoch
+
 func (p *renewed) Wipe() {
 	p.mu.Lock()
 	s := p.now

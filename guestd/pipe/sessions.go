@@ -160,6 +160,7 @@ func (p *sessions) Report(r *feed.Report) error {
 	return err
 }
 
+func (p *sessions) Renew()       {} // every frame has its epoch
 func (p *sessions) Wipe()        { p.in.Wipe() }
 func (p *sessions) Kind() Kind   { return VchanKind }
 func (p *sessions) Path() string { return "vchan:" + p.path }

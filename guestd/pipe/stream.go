@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync/atomic"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -21,6 +22,7 @@ type stream struct {
 	dev    *os.File
 	raw    syscall.RawConn
 	tty    bool // 0 bytes are a hang-up, not a host that is away
+	hold   *hold
 	in     feed.Inbox
 	closed atomic.Bool
 }
@@ -35,6 +37,7 @@ func newStream(dev *os.File, tty bool) (*stream, error) {
 }
 
 func (s *stream) receive() (b feed.Batch, err error) {
+	s.hold.is(waiting)
 	waited := s.raw.Read(func(fd uintptr) (done bool) {
 		b, err = s.in.Drain(func(buf []byte) (int, error) { return s.read(int(fd), buf) })
 		// Garbage counts as something, so that the caller can pace a host that
@@ -52,18 +55,25 @@ func (s *stream) receive() (b feed.Batch, err error) {
 	return b, err
 }
 
-// read returns 0 when nothing is there for now.
+// read returns 0 when nothing is there for now. It makes a raw call, for the device
+// does not block: the runtime, told of a call that may, would first wake its monitor,
+// while what came waits.
 func (s *stream) read(fd int, buf []byte) (int, error) {
 	for {
-		n, err := unix.Read(fd, buf)
+		n, _, e := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)))
 		switch {
-		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.EAGAIN):
+		case e == unix.EINTR:
+		case e == unix.EAGAIN:
 			return 0, nil
-		case err == nil && n == 0 && s.tty:
+		case e != 0:
+			return 0, e
+		case n == 0 && s.tty:
 			return 0, io.EOF
+		case n == 0:
+			return 0, nil
 		default:
-			return max(n, 0), err
+			s.hold.is(reading)
+			return int(n), nil
 		}
 	}
 }
@@ -89,10 +99,14 @@ func (s *stream) send(f *feed.Frame) error {
 	return err
 }
 
-func (s *stream) wipe() { s.in.Wipe() }
+func (s *stream) wipe() {
+	s.in.Wipe()
+	s.hold.is(elsewhere)
+}
 
 func (s *stream) close() error {
 	s.closed.Store(true)
+	s.hold.close()
 	return s.dev.Close()
 }
 

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"headgate/guestd/quote"
 )
 
 // parse reads what AppendJSON wrote: one object of strings, whole numbers and
@@ -16,7 +18,7 @@ func (r *Record) parse(s string) bool {
 	s, ok := strings.CutPrefix(strings.TrimSpace(s), "{")
 	for ok && s != "}" {
 		var key, value string
-		if key, s, ok = quoted(s); !ok {
+		if key, s, ok = quote.Cut(s); !ok {
 			return false
 		}
 		if s, ok = strings.CutPrefix(s, ":"); !ok {
@@ -24,7 +26,7 @@ func (r *Record) parse(s string) bool {
 		}
 		text := strings.HasPrefix(s, `"`)
 		if text {
-			value, s, ok = quoted(s)
+			value, s, ok = quote.Cut(s)
 		} else if end := strings.IndexAny(s, ",}"); end > 0 {
 			value, s = s[:end], s[end:]
 		} else {
@@ -38,23 +40,6 @@ func (r *Record) parse(s string) bool {
 		}
 	}
 	return ok
-}
-
-// quoted takes a quoted string from the front of s.
-func quoted(s string) (value, rest string, ok bool) {
-	var b strings.Builder
-	for i := 1; i < len(s) && s[0] == '"'; i++ {
-		switch s[i] {
-		case '"':
-			return b.String(), s[i+1:], true
-		case '\\':
-			if i++; i == len(s) {
-				return "", s, false
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return "", s, false
 }
 
 func set(field any, value string, text bool) (ok bool) {

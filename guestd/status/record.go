@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"headgate/guestd/quote"
 )
 
 // Path is where guestd keeps its record: in a folder of its own, for a service is
@@ -22,29 +24,37 @@ const Path = "/run/guestd/guestd.json"
 // Record is one flat JSON object; an unknown key is skipped, an absent one leaves
 // its field zero.
 type Record struct {
-	PID      int
-	Version  string
-	Credit   string    // the policy
-	Pipe     string    // the one that last brought something
-	Started  time.Time // guestd
-	Seeded   time.Time // the first time, zero if not yet
-	Reseeded time.Time // the last time
-	Uptime   int       // milliseconds from the kernel's start to Seeded
-	Reason   string    // why it reseeded last
-	Bytes    int       // mixed since the start
-	Bits     int       // credited since the start
-	Reseeds  int
-	Failures int    // batches that failed a health test
-	Health   string // "passed", or the failure
-	Error    string // what is wrong now, empty if nothing
+	PID          int
+	Version      string
+	Kernel       string    // its release
+	Confidential string    // the kind of confidential VM that this is, empty if none
+	Credit       string    // the policy
+	Pipe         string    // the one that last brought something
+	Kind         string    // of that pipe: vchan, channel, port or hwrng
+	Started      time.Time // guestd
+	Seeded       time.Time // the first time, zero if not yet
+	Reseeded     time.Time // the last time
+	Uptime       int       // milliseconds from the kernel's start to Seeded
+	Reason       string    // why it reseeded last: one of the words in wire/feed
+	Bytes        int       // mixed since the start
+	Bits         int       // credited since the start
+	Reseeds      int
+	Failures     int    // batches that failed a health test
+	Health       string // "passed", or the failure
+	Clones       string // the signs by which a clone is noticed here, "; " between them
+	Notes        string // what is missing here and what that means, "; " between them
+	Error        string // what is wrong now, empty if nothing
 }
 
 // each calls f with every key and a pointer to its field, in the file's order.
 func (r *Record) each(f func(key string, field any)) {
 	f("pid", &r.PID)
 	f("version", &r.Version)
+	f("kernel", &r.Kernel)
+	f("confidential", &r.Confidential)
 	f("credit", &r.Credit)
 	f("pipe", &r.Pipe)
+	f("kind", &r.Kind)
 	f("started", &r.Started)
 	f("seeded", &r.Seeded)
 	f("reseeded", &r.Reseeded)
@@ -55,6 +65,8 @@ func (r *Record) each(f func(key string, field any)) {
 	f("reseeds", &r.Reseeds)
 	f("health_failures", &r.Failures)
 	f("health", &r.Health)
+	f("clones", &r.Clones)
+	f("notes", &r.Notes)
 	f("error", &r.Error)
 }
 
@@ -70,7 +82,7 @@ func (r *Record) AppendJSON(b []byte) []byte {
 		case *int:
 			b = strconv.AppendInt(b, int64(*v), 10)
 		case *string:
-			b = appendQuote(b, *v)
+			b = quote.Append(b, *v)
 		case *time.Time:
 			if v.IsZero() {
 				b = append(b, "null"...)
@@ -80,22 +92,6 @@ func (r *Record) AppendJSON(b []byte) []byte {
 		}
 	})
 	return append(b, '}', '\n')
-}
-
-// appendQuote quotes s, whose characters outside printable ASCII become "?".
-func appendQuote(b []byte, s string) []byte {
-	b = append(b, '"')
-	for _, c := range s {
-		switch {
-		case c == '"' || c == '\\':
-			b = append(b, '\\', byte(c))
-		case c < ' ' || c > '~':
-			b = append(b, '?')
-		default:
-			b = append(b, byte(c))
-		}
-	}
-	return append(b, '"')
 }
 
 // Write replaces the file at path, and makes its directory if need be.

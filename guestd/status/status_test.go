@@ -13,8 +13,9 @@ import (
 func sample() Record {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 600, time.UTC)
 	return Record{
-		PID: 42, Version: "v1", Credit: "auto", Pipe: "/dev/vport0p1", Started: at, Seeded: at, Reseeded: at.Add(time.Hour),
+		PID: 42, Version: "v1", Kernel: "6.1.0-56-cloud-amd64", Credit: "auto", Pipe: "/dev/vport0p1", Kind: "port", Started: at, Seeded: at, Reseeded: at.Add(time.Hour),
 		Uptime: 321, Reason: `a "quoted\" reason`, Bytes: 128, Bits: 1024, Reseeds: 2, Health: "passed",
+		Clones: "push on the port; clock, every 1s", Notes: "no vmgenid; no fw_cfg",
 	}
 }
 
@@ -29,7 +30,7 @@ func TestRoundTrip(t *testing.T) {
 			t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 		}
 		var m map[string]any
-		if err := json.Unmarshal(raw, &m); err != nil || len(m) != 15 {
+		if err := json.Unmarshal(raw, &m); err != nil || len(m) != 20 {
 			t.Errorf("%d keys, %v: %s", len(m), err, raw)
 		}
 	}
@@ -77,17 +78,41 @@ func FuzzParse(f *testing.F) {
 
 func TestText(t *testing.T) {
 	r := sample()
-	got := string(r.Text(nil, false, r.Reseeded.Add(90*time.Second)))
-	want := `guestd    v1, not running
-pipe      /dev/vport0p1
+	now := r.Reseeded.Add(90 * time.Second)
+	for _, c := range []struct {
+		r       Record
+		running bool
+		want    string
+	}{
+		{r, true, `guestd    v1, running, pid 42
+kernel    6.1.0-56-cloud-amd64, tested (Debian 12, cloud)
+source    port /dev/vport0p1
 seeded    2026-01-02T03:04:05Z, 1h1m30s ago
           321 ms after the kernel started
 reseeded  2026-01-02T04:04:05Z, 1m30s ago, a "quoted\" reason, 2 in all
 mixed     128 bytes
 credited  1024 bits, policy auto
 health    passed
-`
-	if got != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
+clones    covered by push on the port
+          clock, every 1s
+note      no vmgenid
+          no fw_cfg
+`},
+		{Record{Version: "v1", Kernel: "5.4.0", Confidential: "TDX", Credit: "auto", Failures: 3, Health: "repetition", Error: "no pipe"}, false, `guestd    v1, not running
+kernel    5.4.0, not among the kernels that Headgate is tested with
+source    none yet
+seeded    not yet
+mixed     0 bytes
+credited  0 bits, policy auto
+          a confidential VM (TDX): the policy auto credits nothing that its host sends
+health    repetition
+          3 batches failed; mixed, not credited
+clones    not covered: nothing here tells guestd of one
+error     no pipe
+`},
+	} {
+		if got := string(c.r.Text(nil, c.running, now)); got != c.want {
+			t.Errorf("got\n%s\nwant\n%s", got, c.want)
+		}
 	}
 }

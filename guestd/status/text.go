@@ -4,7 +4,10 @@ package status
 
 import (
 	"strconv"
+	"strings"
 	"time"
+
+	"headgate/guestd/kernel"
 )
 
 // Text appends the record as lines for a person to read; running says whether the
@@ -13,12 +16,21 @@ func (r *Record) Text(b []byte, running bool, now time.Time) []byte {
 	line := func(label, value string) {
 		b = append(append(append(append(b, label...), "          "[len(label):]...), value...), '\n')
 	}
+	lines := func(label, values string) {
+		for value := range strings.SplitSeq(values, "; ") {
+			line(label, value)
+			label = ""
+		}
+	}
 	state := "running, pid " + strconv.Itoa(r.PID)
 	if !running {
 		state = "not running"
 	}
 	line("guestd", r.Version+", "+state)
-	line("pipe", or(r.Pipe, "none yet"))
+	if r.Kernel != "" {
+		line("kernel", r.Kernel+", "+tested(r.Kernel))
+	}
+	line("source", or(strings.TrimSpace(r.Kind+" "+r.Pipe), "none yet"))
 	line("seeded", when(r.Seeded, now, "not yet"))
 	if !r.Seeded.IsZero() {
 		line("", strconv.Itoa(r.Uptime)+" ms after the kernel started")
@@ -26,9 +38,20 @@ func (r *Record) Text(b []byte, running bool, now time.Time) []byte {
 	}
 	line("mixed", strconv.Itoa(r.Bytes)+" bytes")
 	line("credited", strconv.Itoa(r.Bits)+" bits, policy "+r.Credit)
+	if r.Confidential != "" {
+		line("", "a confidential VM ("+r.Confidential+"): the policy auto credits nothing that its host sends")
+	}
 	line("health", or(r.Health, "nothing tested yet"))
 	if r.Failures > 0 {
 		line("", strconv.Itoa(r.Failures)+" batches failed; mixed, not credited")
+	}
+	if r.Clones == "" {
+		line("clones", "not covered: nothing here tells guestd of one")
+	} else {
+		lines("clones", "covered by "+r.Clones)
+	}
+	if r.Notes != "" {
+		lines("note", r.Notes)
 	}
 	if r.Error != "" {
 		line("error", r.Error)
@@ -41,6 +64,13 @@ func when(t, now time.Time, never string) string {
 		return never
 	}
 	return t.UTC().Format(time.RFC3339) + ", " + now.Sub(t).Truncate(time.Second).String() + " ago"
+}
+
+func tested(release string) string {
+	if name := kernel.Tested(release); name != "" {
+		return "tested (" + name + ")"
+	}
+	return "not among the kernels that Headgate is tested with"
 }
 
 func or(s, otherwise string) string {

@@ -1,0 +1,5 @@
+//go:build linux && !amd64
+
+package confidential
+
+var native CPUID // none: the kernel's files alone
