@@ -15,7 +15,7 @@ RACE_PACKAGES := gcc libc6-dev
 LIBVIRT_PACKAGES := libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-utils apparmor
 XEN_PACKAGES := xen-system-amd64 xenstore-utils qemu-system-xen libxen-dev linux-image-amd64 busybox-static zstd
 DEBIAN_PACKAGES := mmdebstrap e2fsprogs
-TEST_PACKAGES := $(GUEST_PACKAGES) $(RACE_PACKAGES) $(LIBVIRT_PACKAGES) $(XEN_PACKAGES) $(DEBIAN_PACKAGES) systemd
+TEST_PACKAGES := $(GUEST_PACKAGES) $(RACE_PACKAGES) $(LIBVIRT_PACKAGES) $(XEN_PACKAGES) $(DEBIAN_PACKAGES) systemd strace
 
 export CGO_ENABLED ?= 0
 GO_BUILD := go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
@@ -82,6 +82,8 @@ bench: test-packages build ## print every figure of the README, with the floors 
 	go run ./integration/bench
 	CI=true go test -count=1 -timeout 20m -run '^TestChurn$$' -v ./integration/libvirt -args -churn-defined 200 -churn-started 50 -churn-time 5m
 	CI=true go test -count=1 -timeout 10m -run '^TestXen$$/^vchan$$' -v ./integration/xen -args -whole
+	CI=true go test -count=1 -timeout 60m -v ./integration/clones -args -whole
+	go run ./integration/peers
 	CI=true go test -count=1 -timeout 15m -run '^TestDracut$$' -v ./integration/debian -args -whole
 
 fuzz: ## run each fuzz target for FUZZ_TIME (5m, or 5000x for that many inputs)

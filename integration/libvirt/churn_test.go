@@ -24,7 +24,7 @@ import (
 var (
 	churnDefined = flag.Int("churn-defined", 12, "domains that are defined")
 	churnStarted = flag.Int("churn-started", 4, "of those, that are started and stopped all the time")
-	churnTime    = flag.Duration("churn-time", 30*time.Second, "for how long")
+	churnTime    = flag.Duration("churn-time", 15*time.Second, "for how long")
 )
 
 // TestChurn starts and stops domains all the time, among others that are only

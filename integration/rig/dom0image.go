@@ -60,7 +60,7 @@ func buildXen(ctx context.Context, dir, tests string, trees []string, helpers []
 	if err != nil {
 		return x, err
 	}
-	hardware, err := FindDom0Kernel()
+	hardware, err := FindGenericKernel()
 	if err != nil {
 		return x, err
 	}

@@ -16,10 +16,12 @@ import (
 	"headgate/integration/rig/job"
 )
 
-// Modules of the guest. Those for the control port go in at boot; virtio-rng
-// when a test says so.
+// Modules of the guest. Those for the control port go in at boot; the others when a
+// test says so.
 const (
-	ModuleRNG = "virtio_rng"
+	ModuleRNG   = "virtio_rng"
+	ModuleNet   = "virtio_net"
+	ModuleFWCfg = "qemu_fw_cfg"
 
 	modulePCI     = "virtio_pci"
 	moduleConsole = "virtio_console"
@@ -33,15 +35,21 @@ type Image struct {
 	boot   []string // modules that guestinit inserts before it opens its port
 }
 
-// NewImage packs an initramfs into dir: guestinit, the kernel's virtio modules,
-// and the programs, which are given as host path by the name they get in the
-// guest's /bin. ErrNoKernel where there is no kernel.
+// NewImage packs an initramfs for the cloud kernel into dir: guestinit, the kernel's
+// virtio modules, and the programs, which are given as host path by the name they
+// get in the guest's /bin. ErrNoKernel where there is no kernel.
 func NewImage(ctx context.Context, dir string, programs map[string]string) (*Image, error) {
 	kernel, err := FindKernel()
 	if err != nil {
 		return nil, err
 	}
-	all, err := kernel.Resolve(modulePCI, moduleConsole, ModuleRNG)
+	return NewImageOf(ctx, kernel, dir, programs)
+}
+
+// NewImageOf is NewImage for another kernel. One folder has one image. A name that is
+// a path from the root on is where the file gets.
+func NewImageOf(ctx context.Context, kernel Kernel, dir string, programs map[string]string) (*Image, error) {
+	all, err := kernel.Resolve(modulePCI, moduleConsole, ModuleRNG, ModuleNet, ModuleFWCfg)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +68,10 @@ func NewImage(ctx context.Context, dir string, programs map[string]string) (*Ima
 	}
 	files := map[string]string{}
 	for name, from := range programs {
-		files[path.Join("bin", name)] = from
+		if !path.IsAbs(name) {
+			name = path.Join("bin", name)
+		}
+		files[name] = from
 	}
 	if err := pack(ctx, image.Initrd, initPath, contents{modules: all, files: files}); err != nil {
 		return nil, fmt.Errorf("pack %s: %w", image.Initrd, err)

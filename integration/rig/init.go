@@ -36,7 +36,18 @@ func (g *Init) Run(ctx context.Context, limit time.Duration, args ...string) (jo
 
 // Start starts a program in the guest and leaves it running.
 func (g *Init) Start(ctx context.Context, args ...string) (*Program, error) {
-	answers, err := g.link.send(ctx, job.Command{Do: job.Start, Args: args})
+	return g.start(ctx, job.Command{Args: args})
+}
+
+// StartOnto starts a program whose output goes to the guest's Output.
+func (g *Guest) StartOnto(ctx context.Context, args ...string) (*Program, error) {
+	return g.start(ctx, job.Command{Args: args, Output: job.OutputName})
+}
+
+func (g *Init) start(ctx context.Context, c job.Command) (*Program, error) {
+	c.Do = job.Start
+	args := c.Args
+	answers, err := g.link.send(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("%s: start %s: %w", g.Name, args[0], err)
 	}
@@ -89,6 +100,12 @@ type Program struct {
 
 	guest   *Init
 	answers *answers
+}
+
+// In is the program in a guest that goes on from a state that was saved while the
+// program ran.
+func (p *Program) In(g *Init) *Program {
+	return &Program{PID: p.PID, guest: g, answers: g.link.register(p.answers.id)}
 }
 
 // Memory returns the program's resident memory.

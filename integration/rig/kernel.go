@@ -15,8 +15,8 @@ import (
 // ErrNoKernel means that there is no kernel for the guest on this machine.
 var ErrNoKernel = errors.New("no cloud kernel with its modules in /boot and /lib/modules: install linux-image-cloud-amd64")
 
-// ErrNoDom0Kernel means that there is no kernel for Xen's dom0 on this machine.
-var ErrNoDom0Kernel = errors.New("no kernel for dom0 with its modules in /boot and /lib/modules: install linux-image-amd64")
+// ErrNoGenericKernel means that there is no kernel for hardware on this machine.
+var ErrNoGenericKernel = errors.New("no generic kernel with its modules in /boot and /lib/modules: install linux-image-amd64")
 
 // Kernel is a kernel image and the folder of its modules.
 type Kernel struct {
@@ -33,16 +33,17 @@ func findKernel(root string) (Kernel, error) {
 	return findFlavour(root, func(release string) bool { return strings.HasSuffix(release, "-cloud-amd64") }, ErrNoKernel)
 }
 
-// FindDom0Kernel finds Debian's kernel for hardware of the highest version: the
-// cloud kernel cannot be Xen's dom0.
-func FindDom0Kernel() (Kernel, error) { return findDom0Kernel("/") }
+// FindGenericKernel finds Debian's kernel for hardware of the highest version. Unlike
+// the cloud kernel it can be Xen's dom0, and has the driver for vmgenid. It is
+// ErrNoGenericKernel where there is none.
+func FindGenericKernel() (Kernel, error) { return findGenericKernel("/") }
 
-func findDom0Kernel(root string) (Kernel, error) {
+func findGenericKernel(root string) (Kernel, error) {
 	return findFlavour(root, func(release string) bool {
 		before, ok := strings.CutSuffix(release, "-amd64")
 		// Flavours are named before the architecture: 6.1.0-9-rt-amd64.
 		return ok && before != "" && strings.ContainsRune("0123456789", rune(before[len(before)-1]))
-	}, ErrNoDom0Kernel)
+	}, ErrNoGenericKernel)
 }
 
 func findFlavour(root string, is func(release string) bool, none error) (Kernel, error) {

@@ -21,6 +21,13 @@ const libraryDir = "/lib/x86_64-linux-gnu"
 // loaderDirs are the folders that Debian's loader looks in.
 var loaderDirs = []string{libraryDir, "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib"}
 
+// Libraries finds the libraries and the loader that dynamic programs need: first in
+// these folders, then where Debian's loader looks. They are files here by the path
+// that they have in a guest.
+func Libraries(dirs []string, programs ...string) (map[string]string, error) {
+	return libraries(slices.Concat(dirs, loaderDirs), programs)
+}
+
 // libraries finds the shared libraries and loaders that programs need, and those
 // that they need, as the path in an image to the file here. More names are of
 // libraries that a program opens without saying so in its header. A static

@@ -60,13 +60,13 @@ func TestFindXen(t *testing.T) {
 	}
 }
 
-func TestFindDom0Kernel(t *testing.T) {
+func TestFindGenericKernel(t *testing.T) {
 	root := t.TempDir()
 	for _, release := range []string{"6.1.0-9-amd64", "6.1.0-12-amd64", "6.1.0-40-cloud-amd64", "6.1.0-41-rt-amd64"} {
 		write(t, filepath.Join(root, "boot", "vmlinuz-"+release), "")
 		write(t, filepath.Join(root, "lib/modules", release, "modules.dep"), "")
 	}
-	got, err := findDom0Kernel(root)
+	got, err := findGenericKernel(root)
 	if err != nil || got.Release != "6.1.0-12-amd64" {
 		t.Errorf("%+v, %v", got, err)
 	}

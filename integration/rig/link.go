@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"headgate/integration/rig/job"
@@ -36,11 +37,14 @@ type link struct {
 	finish func()        // closes it, once
 	tasks  sync.WaitGroup
 
-	mu     sync.Mutex
-	conn   connection // nil: none now
-	number uint64
-	open   map[uint64]*answers
+	mu   sync.Mutex
+	conn connection // nil: none now
+	open map[uint64]*answers
 }
+
+// number is that of the last command on any link: a guest that goes on from a saved
+// state has another link, and may still be at what it was told over the first.
+var number atomic.Uint64
 
 // connection is a socket, or the terminal of a console.
 type connection interface {
@@ -148,9 +152,8 @@ func (c *link) forget(id uint64) {
 
 // send sends a command under a new number.
 func (c *link) send(ctx context.Context, command job.Command) (*answers, error) {
+	command.ID = number.Add(1)
 	c.mu.Lock()
-	c.number++
-	command.ID = c.number
 	conn := c.conn
 	c.mu.Unlock()
 	if conn == nil {

@@ -40,7 +40,7 @@ func MissingXen() []string {
 	}
 	_, err := findXen("/")
 	need("xen-system-amd64", err)
-	_, err = FindDom0Kernel()
+	_, err = FindGenericKernel()
 	need("linux-image-amd64", err)
 	for _, f := range []struct{ file, debian string }{
 		{storeTool, "xenstore-utils"},
@@ -84,6 +84,20 @@ func Need(t testing.TB) {
 		t.Fatal(why)
 	}
 	t.Skip(why)
+}
+
+// NeedGeneric is Need for tests that boot the generic kernel, too.
+func NeedGeneric(t testing.TB) {
+	t.Helper()
+	Need(t)
+	_, err := FindGenericKernel()
+	switch {
+	case err == nil:
+	case os.Getenv("CI") != "":
+		t.Fatal(err)
+	default:
+		t.Skip(err)
+	}
 }
 
 // MissingLibvirt says why no libvirtd can be run here, with what to do about it,

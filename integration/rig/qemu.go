@@ -28,7 +28,17 @@ type Config struct {
 	RNG string
 	// Port is the path of a socket behind a port named EntropyPort, or "".
 	Port string
+	// Output is a file that gets what is written to the port job.OutputName, or "".
+	Output string
+	// VMGenID is the GUID of a vmgenid device, or "auto"; "": no such device.
+	VMGenID string
+	Net     bool // a virtio-net card, on a network that ends there
 
+	// Counted is for times that are compared: 2 ns an instruction by the guest's clock
+	// while it computes, however busy this machine is.
+	Counted bool
+
+	CPUs      int           // 1 if not given
 	MemoryMiB int           // 256 if not given
 	Limit     time.Duration // of the guest's whole life; 2 minutes if not given
 }
@@ -38,21 +48,27 @@ const RNGBuiltin = "builtin"
 
 // args returns QEMU's command line. Software emulation only: /dev/kvm may exist
 // and yet be useless in a nested machine.
-func (c Config) args(control, console string) []string {
+func (c Config) args(s sockets, console string) []string {
 	memory := c.MemoryMiB
 	if memory == 0 {
 		memory = 256
 	}
 	args := []string{
 		"-name", c.Name,
-		"-accel", "tcg,thread=multi", "-cpu", "max", "-m", fmt.Sprint(memory),
+		"-cpu", "max", "-m", fmt.Sprint(memory), "-smp", fmt.Sprint(max(c.CPUs, 1)),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-serial", "file:" + console,
 		"-kernel", c.Image.Kernel.Image, "-initrd", c.Image.Initrd,
 		"-append", c.Image.cmdline(),
 		"-device", "virtio-serial-pci",
-		"-chardev", socket("rig", control),
+		"-chardev", socket("qmp", s.monitor), "-mon", "chardev=qmp,mode=control",
+		"-chardev", socket("rig", s.control),
 		"-device", "virtserialport,chardev=rig,name=" + job.PortName,
+	}
+	if c.Counted {
+		args = append(args, "-accel", "tcg,thread=single", "-icount", "shift=1,sleep=on")
+	} else {
+		args = append(args, "-accel", "tcg,thread=multi")
 	}
 	switch c.RNG {
 	case "":
@@ -69,10 +85,22 @@ func (c Config) args(control, console string) []string {
 			"-chardev", socket("entropy", c.Port)+",reconnect=1",
 			"-device", "virtserialport,chardev=entropy,name="+EntropyPort)
 	}
+	if c.Output != "" {
+		args = append(args,
+			"-chardev", "file,id=output,path="+option(c.Output),
+			"-device", "virtserialport,chardev=output,name="+job.OutputName)
+	}
+	if c.VMGenID != "" {
+		args = append(args, "-device", "vmgenid,guid="+c.VMGenID)
+	}
+	if c.Net {
+		args = append(args, "-netdev", "hubport,id=net,hubid=0", "-device", "virtio-net-pci,netdev=net,romfile=")
+	}
 	return args
 }
 
-func socket(id, path string) string {
-	// A comma in a path has to be doubled (qemu(1), -chardev).
-	return "socket,id=" + id + ",path=" + strings.ReplaceAll(path, ",", ",,")
-}
+func socket(id, path string) string { return "socket,id=" + id + ",path=" + option(path) }
+
+// option is a value inside of QEMU's lists of options: a comma has to be doubled
+// (qemu(1), -chardev).
+func option(value string) string { return strings.ReplaceAll(value, ",", ",,") }

@@ -94,7 +94,13 @@ func bootXen(ctx context.Context, x xenMachine, limit time.Duration) (*machine, 
 			conn.Close()
 		}
 	}()
-	m.link, err = accept(ctx, control, m.qemu.done, xenPatience)
+	conn, err := accept(ctx, control, m.qemu.done, xenPatience)
+	if err == nil {
+		m.link = newLink(conn)
+		if err = hello(ctx, m.link, xenPatience); err != nil {
+			m.link.close()
+		}
+	}
 	if err != nil {
 		m.qemu.kill()
 		output.Close()

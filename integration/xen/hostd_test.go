@@ -226,8 +226,8 @@ func (h *hosting) restored(ctx context.Context, t *testing.T, d *rig.DomU) {
 // shares has both guests draw all that they get of a supply that is short.
 func (h *hosting) shares(ctx context.Context, t *testing.T, domUs []*rig.DomU) {
 	const (
-		short    = 2 << 10 // bytes a second
-		measured = 30 * time.Second
+		short    = 4 << 10 // bytes a second
+		measured = 16 * time.Second
 		tol      = 0.02
 	)
 	var drinkers []*rig.Program

@@ -3,7 +3,8 @@
 // Command guestinit is PID 1 of the rig's guest. It mounts what a program
 // needs, inserts the modules that the kernel command line names, and then does
 // what the host says over the rig's own virtio-serial port, or a console where
-// there is no virtio (package job).
+// there is no virtio (package job). In a guest with an init of its own it is a
+// service, "guestinit serve", and does that last part alone.
 //
 // It never touches the device under test unless it is told to, so that a check
 // of a kernel that nobody has seeded stays one.
@@ -18,16 +19,27 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == "serve" {
+		// Without the rig's port this is a machine that is not the rig's to power off.
+		if err := serve(); err != nil {
+			fmt.Fprintln(os.Stderr, "guestinit:", err)
+			os.Exit(1)
+		}
+		powerOff(nil)
+	}
 	if os.Getpid() != 1 {
 		fmt.Fprintln(os.Stderr, "guestinit: this is the init of a test guest, not a program to run by hand")
 		os.Exit(2)
 	}
-	err := boot()
-	if err != nil {
-		fmt.Println("guestinit:", err)
+	powerOff(boot())
+}
+
+// powerOff does not return, for PID 1 must not: the kernel would panic, and the log
+// would show that instead of the reason for this.
+func powerOff(why error) {
+	if why != nil {
+		fmt.Println("guestinit:", why)
 	}
-	// PID 1 must not return: the kernel would panic, and the log would show
-	// that instead of the reason above.
 	unix.Sync()
 	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF); err != nil {
 		fmt.Println("guestinit: power off:", err)
@@ -50,6 +62,10 @@ func boot() error {
 	if err := insert(modules); err != nil {
 		return err
 	}
+	return serve()
+}
+
+func serve() error {
 	port, err := openControl("/proc/cmdline")
 	if err != nil {
 		return err

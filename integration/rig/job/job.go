@@ -87,13 +87,23 @@ type Exit struct {
 	Signal string `json:"signal,omitempty"` // that signal, as "terminated"
 	Stdout string `json:"stdout,omitempty"`
 	Stderr string `json:"stderr,omitempty"`
+
+	Began time.Duration `json:"began"` // when it was started, by CLOCK_BOOTTIME
+	Took  time.Duration `json:"took"`  // from then until it had been waited for
 }
 
 // Memory is a process's resident memory in KiB, from /proc/PID/status
-// (proc(5): VmHWM is the peak, VmRSS what it is now).
+// (proc(5): VmHWM is the peak, VmRSS what it is now), and what its threads did; with
+// the guest's time at that moment, for what is to be divided by it.
 type Memory struct {
-	PeakKiB int `json:"peak_kib"`
-	NowKiB  int `json:"now_kib"`
+	PeakKiB  int `json:"peak_kib"`
+	NowKiB   int `json:"now_kib"`
+	Threads  int `json:"threads"`
+	Switches int `json:"switches"` // context switches of all of them, voluntary or not
+
+	Spent  time.Duration `json:"spent"`  // processor time of all of them, and of those that have ended
+	Uptime time.Duration `json:"uptime"` // of the guest
+	Idle   time.Duration `json:"idle"`   // of that, with nothing to do: of all its processors together
 }
 
 // Record is one record of /dev/kmsg.

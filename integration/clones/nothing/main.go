@@ -1,0 +1,5 @@
+// Command nothing does nothing: what it takes from start to end any static Go program
+// takes.
+package main
+
+func main() {}
