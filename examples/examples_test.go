@@ -4,6 +4,7 @@ package examples
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,25 +59,29 @@ func run(t *testing.T, name string, args ...string) string {
 
 func TestScripts(t *testing.T) {
 	var scripts []string
-	for _, pattern := range []string{"*/*", "*/*/*", "*/*/*/*"} {
-		paths, err := filepath.Glob(pattern)
-		if err != nil {
-			t.Fatal(err)
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || !strings.HasPrefix(read(t, path), "#!/bin/sh\n") {
+			return err
 		}
-		for _, path := range paths {
-			info, err := os.Stat(path)
-			if err != nil || info.IsDir() || !strings.HasPrefix(read(t, path), "#!/bin/sh\n") {
-				continue
-			}
-			scripts = append(scripts, path)
-			run(t, "sh", "-n", path)
-			if info.Mode()&0o111 == 0 {
-				t.Errorf("%s cannot be run", path)
-			}
+		scripts = append(scripts, path)
+		run(t, "sh", "-n", path)
+		info, err := d.Info()
+		if err == nil && info.Mode()&0o111 == 0 {
+			t.Errorf("%s cannot be run", path)
 		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	slices.Sort(scripts)
-	if want := []string{"libvirt/hooks/qemu.d/headgate", "openstack/headgate-nova", "xen/headgate-create", "xen/xapi.d/vm-pre-start/10headgate"}; !slices.Equal(scripts, want) {
+	want := []string{
+		"guest/dracut/90headgate/seed.sh", "guest/headgate-reseed",
+		"guest/initramfs-tools/hooks/headgate", "guest/initramfs-tools/scripts/init-top/headgate",
+		"guest/reseed.d/50-nginx-tickets", "guest/reseed.d/60-restart", "libvirt/hooks/qemu.d/headgate",
+		"openstack/headgate-nova", "xen/headgate-create", "xen/xapi.d/vm-pre-start/10headgate",
+	}
+	if !slices.Equal(scripts, want) {
 		t.Errorf("the scripts are %q, and not %q", scripts, want)
 	}
 }

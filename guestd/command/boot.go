@@ -6,7 +6,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,15 +17,6 @@ func uptime() int {
 		return 0
 	}
 	return int(t.Nano() / 1e6)
-}
-
-// spent returns the processor time of this process.
-func spent() time.Duration {
-	var t unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t) != nil {
-		return 0
-	}
-	return time.Duration(t.Nano())
 }
 
 // bootID returns the kernel's id of this boot, or zeros.

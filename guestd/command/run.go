@@ -90,7 +90,7 @@ func newFeeder(o *options, version string) (*feeder.Feeder, func(), error) {
 	}
 	place := pipe.Place{Path: o.paths}
 	return &feeder.Feeder{
-		Pool: pool, Credit: credit, Cycles: tsc.Now, Uptime: uptime, Spent: spent, Boot: bootID(),
+		Pool: pool, Credit: credit, Cycles: tsc.Now, Uptime: uptime, Boot: bootID(),
 		Interval: o.interval, Bytes: o.bytes, Version: version,
 		Known:  status.Record{Confidential: kind},
 		Covers: func() []string { return nil }, Fresh: func(string, time.Time) {},

@@ -30,7 +30,6 @@ type Feeder struct {
 	Bytes    int                     // of each
 	Boot     [16]byte                // boot id, for the reports
 	Uptime   func() int              // milliseconds since the kernel started
-	Spent    func() time.Duration    // processor time of this process
 	Known    status.Record           // what the record says from the start
 	Changed  func(status.Record)     // after each batch, and when something went wrong or right
 	Fresh    func(string, time.Time) // after each reseed with fresh bytes: why and when
@@ -45,6 +44,7 @@ type Feeder struct {
 	asked    int         // how many of the lines were asked since the last answer
 	reason   string      // why they were
 	arrivals chan arrival
+	telling  *time.Timer // when hosts are told what they could not be
 	problem  map[pipe.Kind]string
 }
 
@@ -61,6 +61,7 @@ func (f *Feeder) run(stop <-chan struct{}, early, deadline <-chan time.Time) err
 	defer f.closeAll()
 	once, signs := deadline != nil, f.Signs
 	var turns pace                        // of the signs
+	f.telling = time.NewTimer(tellAgain)
 	wait, retry := firstRetry, firstRetry // after this turn and after the next, if they come to nothing
 	ask, next, resume := time.NewTimer(0), time.NewTimer(0), time.NewTimer(0)
 	for {
@@ -77,6 +78,7 @@ func (f *Feeder) run(stop <-chan struct{}, early, deadline <-chan time.Time) err
 			next.Reset(grace)
 		case <-next.C:
 			f.again(func(l *line) bool { return l.soon })
+			f.refresh()
 			if f.asked > 0 && f.record.Pipe == "" {
 				f.changed() // there is a record, though nothing has come
 			}
@@ -112,6 +114,12 @@ func (f *Feeder) run(stop <-chan struct{}, early, deadline <-chan time.Time) err
 			}
 		case <-resume.C:
 			signs = f.Signs
+		case <-f.telling.C:
+			for _, l := range f.lines {
+				if l.untold != "" {
+					f.tell(l)
+				}
+			}
 		case <-early:
 			early = nil
 			f.again(func(l *line) bool { return l.away })

@@ -37,6 +37,7 @@ type fakePipe struct {
 	mu      sync.Mutex
 	asked   int
 	renewed int // what it had been asked when it was renewed last, and 1
+	deaf    int // reports that cannot be sent
 	reports []feed.Report
 }
 
@@ -81,6 +82,10 @@ func (p *fakePipe) Receive() (feed.Batch, error) {
 func (p *fakePipe) Report(r *feed.Report) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.deaf > 0 {
+		p.deaf--
+		return pipe.ErrAway
+	}
 	p.reports = append(p.reports, *r)
 	return nil
 }
@@ -106,8 +111,7 @@ type bench struct {
 	signs chan sign.Sign
 	state atomic.Pointer[status.Record]
 	lines []string
-	fresh []string     // reasons of the reseeds with fresh bytes
-	spent atomic.Int64 // ns of processor time
+	fresh []string // reasons of the reseeds with fresh bytes
 }
 
 func newBench(pipes ...*fakePipe) *bench {
@@ -117,7 +121,6 @@ func newBench(pipes ...*fakePipe) *bench {
 		Fresh: func(reason string, _ time.Time) { b.fresh = append(b.fresh, reason) },
 		Pool:  &b.pool, Cycles: func() uint64 { return 1 }, Interval: time.Minute, Bytes: 64, Version: "v1",
 		Uptime:  func() int { return 99 },
-		Spent:   func() time.Duration { return time.Duration(b.spent.Load()) },
 		Changed: func(r status.Record) { b.state.Store(&r) },
 		Log:     func(s string) { b.lines = append(b.lines, s) },
 		Warn:    func(s string) { b.lines = append(b.lines, "warning: "+s) },
@@ -297,4 +300,18 @@ func TestBrokenPipeIsOpenedAgain(t *testing.T) {
 			t.Errorf("%+v\n%q", *b.state.Load(), b.lines)
 		}
 	})
+}
+
+// A host that cannot be told at once is told a little later, and not for ever.
+func TestToldLater(t *testing.T) {
+	for deaf, want := range map[int]int{0: 1, 1: 1, tellTries - 1: 1, tellTries: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newFake(pipe.PortKind, true)
+			p.deaf = deaf
+			newBench(p).during(t, func() { time.Sleep(10 * time.Second) })
+			if len(p.reports) != want || want == 1 && p.reports[0].Reason != feed.ReasonStart {
+				t.Errorf("deaf %d times: %d reports: %+v", deaf, len(p.reports), p.reports)
+			}
+		})
+	}
 }

@@ -65,12 +65,19 @@ func (in *Intake) Take(b feed.Batch) (out Outcome, err error) {
 	}
 	in.stamp(&err)
 	stale, fresh := b.Data[:b.Fresh], b.Data[b.Fresh:]
-	entropy := in.Credit.entropy(len(fresh), b.Bits)
+	// The tests are dear, and no host that is well sends more at once than it may be
+	// asked for: of what comes at once, no more than that is tested and credited.
+	tested, claimed := b.Data[max(len(b.Data)-feed.MaxData, 0):], b.Bits
+	if len(fresh) > len(tested) {
+		claimed = claimed * len(tested) / len(fresh)
+		stale, fresh = b.Data[:len(b.Data)-len(tested)], tested
+	}
+	entropy := in.Credit.entropy(len(fresh), claimed)
 	if b.More { // a newer epoch may be queued behind all this
 		stale, fresh = b.Data, nil
 	}
-	bits := in.Credit.bits(len(fresh), b.Bits)
-	out.Failed = in.test(b.Data, entropy)
+	bits := in.Credit.bits(len(fresh), claimed)
+	out.Failed = in.test(tested, entropy)
 	if out.Failed != nil {
 		in.spill(&err)
 	}

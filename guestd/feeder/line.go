@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"headgate/guestd/pipe"
+	"headgate/wire/feed"
 )
 
 // line is one open pipe, its tests, and the goroutine that waits at it.
@@ -19,6 +20,8 @@ type line struct {
 	since     time.Time // when they were asked for
 	soon      bool      // its host had had no time to come when it was to be asked
 	away      bool      // nobody listened when it was asked, and nothing has come since
+	untold    string    // the reason of the last reseed, if the host could not be told
+	tries     int       // to tell it that are left
 }
 
 // patience is how long a request may stay unanswered before it counts as lost.
@@ -66,10 +69,8 @@ type arrival struct {
 
 // receive takes whatever arrives, one at a time and at a bounded pace, and hands over
 // what became of it.
-func (l *line) receive(out chan<- arrival, stop <-chan struct{}, spent func() time.Duration) {
+func (l *line) receive(out chan<- arrival, stop <-chan struct{}) {
 	var turns pace
-	var costs budget
-	costs.take(time.Now(), spent(), 0)
 	for {
 		a := l.take()
 		select {
@@ -81,7 +82,11 @@ func (l *line) receive(out chan<- arrival, stop <-chan struct{}, spent func() ti
 			return
 		}
 		now := time.Now()
-		if wait := max(turns.take(now), costs.take(now, spent(), a.read)); wait > 0 {
+		wait := turns.take(now)
+		if a.more || a.read > feed.MaxFrame { // much is several times as dear as a push
+			wait = turns.take(now)
+		}
+		if wait > 0 {
 			select {
 			case <-time.After(wait):
 			case <-stop:

@@ -29,7 +29,7 @@ func (f *Feeder) openAll(stop <-chan struct{}) {
 		f.lines = slices.Insert(f.lines, better, l)
 		better++
 		f.opened(k)
-		go l.receive(f.arrivals, stop, f.Spent)
+		go l.receive(f.arrivals, stop)
 	}
 	if len(f.lines) == 0 && len(f.problem) == 0 {
 		f.trouble("", noPipe)

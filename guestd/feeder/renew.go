@@ -31,12 +31,24 @@ func (f *Feeder) renew(s sign.Sign) error {
 	return err
 }
 
-// changed shows the record.
-func (f *Feeder) changed() {
-	var signs []string // by which a clone is noticed here
+// clones says by which signs a clone is noticed here.
+func (f *Feeder) clones() string {
+	var signs []string
 	for _, k := range f.pushes {
 		signs = append(signs, "push on the "+string(k))
 	}
-	f.record.Clones = strings.Join(append(signs, f.Covers()...), "; ")
+	return strings.Join(append(signs, f.Covers()...), "; ")
+}
+
+// changed shows the record.
+func (f *Feeder) changed() {
+	f.record.Clones = f.clones()
 	f.Changed(f.record)
+}
+
+// refresh shows it if there are other signs now: some begin to be watched later.
+func (f *Feeder) refresh() {
+	if f.record.Clones != f.clones() {
+		f.changed()
+	}
 }

@@ -72,13 +72,31 @@ func (f *Feeder) seeded(reason string, a arrival) {
 	}
 }
 
-// report tells the host of a line. If nobody listens, nobody misses it.
+// report tells the host of a line. One that has just come, or whose guest has just been
+// restored, may have sent before it can be sent to: then it is told a little later. If
+// nobody listens, nobody misses it.
 func (f *Feeder) report(l *line, reason string) {
+	l.untold, l.tries = reason, tellTries
+	f.tell(l)
+}
+
+const (
+	tellTries = 5
+	tellAgain = 100 * time.Millisecond
+)
+
+// tell tries to tell the host of a line what it was not told.
+func (f *Feeder) tell(l *line) {
 	seeded := int64(0)
 	if at := f.record.Reseeded; !at.IsZero() {
 		seeded = at.UnixNano()
 	}
-	_ = l.Report(&feed.Report{
-		Seeded: seeded, Credited: uint64(f.record.Bits), Boot: f.Boot, Reason: reason, Version: f.Version,
+	err := l.Report(&feed.Report{
+		Seeded: seeded, Credited: uint64(f.record.Bits), Boot: f.Boot, Reason: l.untold, Version: f.Version,
 	})
+	if l.tries--; errors.Is(err, pipe.ErrAway) && l.tries > 0 {
+		f.telling.Reset(tellAgain)
+		return
+	}
+	l.untold = ""
 }

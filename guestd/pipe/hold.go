@@ -18,6 +18,11 @@ const (
 	// are needed on hardware, some milliseconds under emulation.
 	holdLimit = 20 * time.Millisecond
 
+	// holdBurst is how long one may be held at once, holdShare for what part of the
+	// time all of them together after that: a host may wake this guest without end.
+	holdBurst = 5 * holdLimit
+	holdShare = 250 // 0.4 %
+
 	// holdMost is on how many processors there is a thread for it.
 	holdMost = 16
 )
@@ -44,6 +49,8 @@ type hold struct {
 	held  atomic.Int32 // processors, now
 	quit  int          // an eventfd
 	busy  sync.WaitGroup
+
+	threads int
 }
 
 // newHold starts the threads, which wait at fd until close. It is nil where that is no
@@ -58,13 +65,13 @@ func newHold(fd int) (*hold, error) {
 	if err != nil || own.Policy != unix.SCHED_FIFO || own.Priority < 2 {
 		return nil, err
 	}
-	h := &hold{fd: fd}
+	h := &hold{fd: fd, threads: min(set.Count(), holdMost)}
 	if h.quit, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return nil, err
 	}
 	n := 0
 	started := make(chan error)
-	for cpu := 0; n < min(set.Count(), holdMost); cpu++ {
+	for cpu := 0; n < h.threads; cpu++ {
 		if !set.IsSet(cpu) {
 			continue
 		}
@@ -96,6 +103,7 @@ func (h *hold) run(cpu int, priority uint32, started chan<- error) {
 	}
 	defer func() { _ = unix.Close(events) }()
 	var got [2]unix.EpollEvent
+	left, last := holdBurst, time.Now()
 	for {
 		n, err := unix.EpollWait(events, got[:], -1)
 		if err != nil && !errors.Is(err, unix.EINTR) {
@@ -106,10 +114,13 @@ func (h *hold) run(cpu int, priority uint32, started chan<- error) {
 				return
 			}
 		}
-		if n > 0 {
+		now := time.Now()
+		left = min(left+now.Sub(last)/time.Duration(holdShare*h.threads), holdBurst)
+		if last = now; n > 0 && left > 0 {
 			h.held.Add(1)
-			h.spin(time.Now().Add(holdLimit))
+			h.spin(now.Add(min(left, holdLimit)))
 			h.held.Add(-1)
+			left -= time.Since(now)
 		}
 	}
 }
@@ -153,11 +164,12 @@ func (h *hold) spin(deadline time.Time) {
 	}
 }
 
-// readable says whether there is something to be read.
+// readable says whether there is something to be read. A port whose host is away says
+// so, too, with a hang-up: there is its end.
 func readable(fd int) bool {
 	set := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	n, err := unix.Poll(set, 0)
-	return err == nil && n == 1 && set[0].Revents&unix.POLLIN != 0
+	return err == nil && n == 1 && set[0].Revents&(unix.POLLIN|unix.POLLHUP) == unix.POLLIN
 }
 
 // is says what the reader does now.

@@ -23,6 +23,7 @@ type stream struct {
 	raw    syscall.RawConn
 	tty    bool // 0 bytes are a hang-up, not a host that is away
 	hold   *hold
+	taken  int // bytes, in this receive
 	in     feed.Inbox
 	closed atomic.Bool
 }
@@ -37,6 +38,7 @@ func newStream(dev *os.File, tty bool) (*stream, error) {
 }
 
 func (s *stream) receive() (b feed.Batch, err error) {
+	s.taken = 0
 	s.hold.is(waiting)
 	waited := s.raw.Read(func(fd uintptr) (done bool) {
 		b, err = s.in.Drain(func(buf []byte) (int, error) { return s.read(int(fd), buf) })
@@ -72,7 +74,12 @@ func (s *stream) read(fd int, buf []byte) (int, error) {
 		case n == 0:
 			return 0, nil
 		default:
-			s.hold.is(reading)
+			// More than a frame is no push: nothing is held for that.
+			if s.taken += int(n); s.taken <= feed.MaxFrame {
+				s.hold.is(reading)
+			} else {
+				s.hold.is(elsewhere)
+			}
 			return int(n), nil
 		}
 	}

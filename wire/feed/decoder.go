@@ -39,6 +39,7 @@ type Decoder struct {
 	Accept  Types
 	Skipped uint64 // bytes that belonged to no frame
 	BadCRC  uint64 // frames whose checksum was wrong
+	Summed  uint64 // bytes that checksums were computed of
 }
 
 // Next returns the first whole frame in buf and how many bytes of buf are done
@@ -66,7 +67,7 @@ func (d *Decoder) Next(buf []byte) (f Frame, consumed int, err error) {
 			if hold < 0 {
 				hold = at
 			}
-		case be32(buf[at+n-crcLen:]) != crc32.Checksum(buf[at:at+n-crcLen], castagnoli):
+		case !d.sum(buf[at : at+n]):
 			if hold < 0 {
 				bad++
 			} else {
@@ -84,6 +85,13 @@ func (d *Decoder) Next(buf []byte) (f Frame, consumed int, err error) {
 	d.Skipped += uint64(hold)
 	d.BadCRC += bad
 	return Frame{}, hold, ErrShort
+}
+
+// sum says whether the checksum at the end of b is right.
+func (d *Decoder) sum(b []byte) bool {
+	end := len(b) - crcLen
+	d.Summed += uint64(end)
+	return be32(b[end:]) == crc32.Checksum(b[:end], castagnoli)
 }
 
 // indexMagic returns where the magic, or a beginning of it at the end of b, is.

@@ -133,7 +133,11 @@ func TestInboxGivesAllFrames(t *testing.T) {
 		}
 		in, got := new(Inbox), []byte(nil)
 		for len(stream) > 0 {
+			reads := 0
 			b, err := in.Drain(func(p []byte) (int, error) {
+				if reads++; reads == maxReads {
+					return 0, nil // no more than a port can have queued
+				}
 				n := copy(p[:min(len(p), rapid.IntRange(0, 300).Draw(t, "piece"))], stream)
 				stream = stream[n:]
 				return n, nil
@@ -147,4 +151,44 @@ func TestInboxGivesAllFrames(t *testing.T) {
 			t.Fatalf("got %d bytes, want %d", len(got), len(want))
 		}
 	})
+}
+
+// After a host that sent more than is read, the push of one that is well is found at
+// the end of all that is queued, soon, and at a bounded cost.
+func TestInboxAfterAFlood(t *testing.T) {
+	push := encode(t, Frame{Type: TypePush, Epoch: Epoch{7}, Data: []byte("well again"), Bits: 80})
+	long := encode(t, Frame{Type: TypeGrant, Data: make([]byte, MaxData)})[:8]
+	half := encode(t, Frame{Type: TypeGrant, Data: make([]byte, MaxData/2)})[:8]
+	for name, unit := range map[string][]byte{
+		"garbage":       []byte("garbage"),
+		"claims":        append(bytes.Clone(long), half...),
+		"valid frames":  encode(t, Frame{Type: TypePush, Epoch: Epoch{1}, Data: make([]byte, 64)}),
+		"single bytes":  []byte("H"),
+		"broken frames": append(encode(t, Frame{Type: TypeGrant, Data: make([]byte, MaxData)}), 'H')[1:],
+	} {
+		const queued = 128 * 4096 // a virtio-serial port's buffers
+		stream := append(bytes.Repeat(unit, queued/len(unit)), push...)
+		in := new(Inbox)
+		for turn := 1; ; turn++ {
+			read, summed := len(stream), in.dec.Summed
+			b, err := in.Drain(func(p []byte) (int, error) {
+				n := copy(p[:min(len(p), 4096)], stream)
+				stream = stream[n:]
+				return n, nil
+			})
+			if err != nil || b.Read != read-len(stream) || in.dec.Summed-summed > maxSum+MaxFrame*MaxFrame {
+				t.Fatalf("%s, turn %d: %v, %d of %d read, %d summed", name, turn, err, b.Read, read-len(stream), in.dec.Summed-summed)
+			}
+			if b.More {
+				if turn == 8 { // what may come at once, before guestd takes a turn a second
+					t.Fatalf("%s: still behind after %d turns", name, turn)
+				}
+				continue
+			}
+			if string(b.Data[b.Fresh:]) != "well again" || b.Epoch != (Epoch{7}) || !b.Pushed {
+				t.Errorf("%s: after %d turns %d bytes, epoch %v", name, turn, len(b.Data), b.Epoch)
+			}
+			break
+		}
+	}
 }
