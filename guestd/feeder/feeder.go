@@ -60,7 +60,7 @@ func (f *Feeder) run(stop <-chan struct{}, early, deadline <-chan time.Time) err
 	f.record.Started = time.Now()
 	defer f.closeAll()
 	once, signs := deadline != nil, f.Signs
-	var turns pace                        // of the signs
+	var turns pace // of the signs
 	f.telling = time.NewTimer(tellAgain)
 	wait, retry := firstRetry, firstRetry // after this turn and after the next, if they come to nothing
 	ask, next, resume := time.NewTimer(0), time.NewTimer(0), time.NewTimer(0)
