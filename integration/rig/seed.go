@@ -27,9 +27,10 @@ func Seed(ctx context.Context, t testing.TB, g *Init, flags ...string) (begun, r
 		t.Fatal(err)
 	}
 	for _, r := range records {
-		if r.Text == job.CRNGReady {
+		switch {
+		case r.Text == job.CRNGReady:
 			ready = r.At
-		} else if ready == 0 {
+		case ready == 0, begun == 0: // the kernel's own thread may be ready before guestd has begun
 			begun = r.At
 		}
 	}
