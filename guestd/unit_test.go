@@ -47,3 +47,31 @@ func TestUnitLetsItsFilesBeWritten(t *testing.T) {
 		t.Errorf("%s is made by no RuntimeDirectory in it: %q", dir, made)
 	}
 }
+
+// A service with systemd's default dependencies comes after all sockets, paths and timers
+// and the targets of early boot: to come before one of them, too, would be a circle, which
+// systemd breaks by leaving something out of the boot.
+func TestUnitsComeInNoCircle(t *testing.T) {
+	units, err := filepath.Glob(filepath.Join("..", "examples", "guest", "*.service"))
+	if err != nil || len(units) == 0 {
+		t.Fatal(units, err)
+	}
+	for _, path := range units {
+		unit, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(unit), "\nDefaultDependencies=no\n") {
+			continue
+		}
+		for line := range strings.Lines(string(unit)) {
+			before, found := strings.CutPrefix(strings.TrimSpace(line), "Before=")
+			for name := range strings.FieldsSeq(before) {
+				if kind := filepath.Ext(name); found && (kind == ".socket" || kind == ".path" || kind == ".timer" ||
+					slices.Contains([]string{"sysinit.target", "sockets.target", "basic.target"}, name)) {
+					t.Errorf("%s: comes after %s by default, and is to come before it", filepath.Base(path), name)
+				}
+			}
+		}
+	}
+}

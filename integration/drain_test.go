@@ -24,7 +24,7 @@ func drain(ctx context.Context, t *testing.T, socket string, seen *rig.Blocks) {
 		stream := seen.Stream("egd")
 		for ctx.Err() == nil {
 			if !drainOnce(ctx, socket, stream) {
-				_ = sleep(ctx, 50*time.Millisecond)
+				_ = rig.Sleep(ctx, 50*time.Millisecond)
 			}
 		}
 	}()
@@ -45,21 +45,5 @@ func drainOnce(ctx context.Context, socket string, stream *rig.Stream) (connecte
 		if err != nil {
 			return true
 		}
-	}
-}
-
-func pause(ctx context.Context, t *testing.T, d time.Duration) {
-	t.Helper()
-	if err := sleep(ctx, d); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

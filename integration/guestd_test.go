@@ -29,7 +29,7 @@ func TestGuestdPort(t *testing.T) {
 	ctx := within(t, 3*time.Minute)
 	dir := rig.Dir(t)
 	text, socket := guest("port", "", "port", dir)
-	hostd := rig.Hostd(t, programs(t).Hostd, dir, sound+text)
+	hostd := rig.Hostd(t, programs(t).Hostd, dir, rig.Sound+text)
 	g := rig.BootGuest(t, rig.Config{Name: "port", Image: image, Dir: dir, Port: socket})
 	unseeded(ctx, t, g)
 	mixedOnly(ctx, t, g)
@@ -55,7 +55,7 @@ func TestGuestdHWRNG(t *testing.T) {
 	ctx := within(t, 3*time.Minute)
 	dir := rig.Dir(t)
 	text, socket := guest("hwrng", "", "qemu", dir)
-	rig.Hostd(t, programs(t).Hostd, dir, sound+text)
+	rig.Hostd(t, programs(t).Hostd, dir, rig.Sound+text)
 	g := rig.BootGuest(t, rig.Config{Name: "hwrng", Image: image, Dir: dir, RNG: socket})
 	unseeded(ctx, t, g)
 	if err := g.Insmod(ctx, rig.ModuleRNG); err != nil {
@@ -122,7 +122,7 @@ func residentMemory(ctx context.Context, t *testing.T, g *rig.Guest) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pause(ctx, t, 2*time.Second)
+	rig.Pause(ctx, t, 2*time.Second)
 	memory, err := program.Memory(ctx)
 	if err != nil {
 		t.Fatal(err)

@@ -82,11 +82,11 @@ func TestHostileGuests(t *testing.T) {
 
 	seen := rig.NewBlocks()
 	drain(hostile, t, paths["good"], seen)
-	pause(ctx, t, time.Second)
+	rig.Pause(ctx, t, time.Second)
 	resident := residentOf(t, hostd.PID())
 	before := good(ctx, t, hostd)
 	begun := time.Now()
-	pause(ctx, t, measured)
+	rig.Pause(ctx, t, measured)
 	got := float64(good(ctx, t, hostd) - before)
 	want := rate * time.Since(begun).Seconds()
 	t.Logf("beside hostile guests a good one got %.3f of its rate", got/want)

@@ -71,16 +71,6 @@ func image(t *testing.T) *rig.Image {
 	return i
 }
 
-// sound is a supply that never runs dry: what is measured here is the way of
-// the bytes, not the noise of the machine that runs the test.
-const sound = `
-[[source]]
-name = "sound"
-type = "file"
-path = "/dev/urandom"
-min_entropy = 7.0
-`
-
 // rates are the classes that the tests use.
 const rates = `
 [[class]]

@@ -55,7 +55,7 @@ min_entropy = 6.0
 		t.Errorf("the source is stopped, but no failure was counted: %+v", stopped.Sources[0])
 	}
 	t.Logf("stopped: %s", stopped.Sources[0].Error)
-	pause(ctx, t, 1500*time.Millisecond)
+	rig.Pause(ctx, t, 1500*time.Millisecond)
 	later, err := hostd.Status(ctx)
 	if err != nil {
 		t.Fatal(err)

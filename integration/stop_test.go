@@ -28,7 +28,7 @@ func TestStop(t *testing.T) {
 	ctx := within(t, time.Minute)
 	dir := rig.Dir(t)
 	qemu, strict := filepath.Join(dir, "two.qemu"), filepath.Join(dir, "two.egd")
-	hostd := rig.Hostd(t, programs(t).Hostd, dir, sound+fmt.Sprintf(`
+	hostd := rig.Hostd(t, programs(t).Hostd, dir, rig.Sound+fmt.Sprintf(`
 [[class]]
 name = "slow"
 rate = "1KiB/s"
@@ -62,7 +62,7 @@ pipes = ["qemu:%s", "egd:%s"]
 			got <- int(n)
 		}()
 	}
-	pause(ctx, t, 2*time.Second)
+	rig.Pause(ctx, t, 2*time.Second)
 
 	took, err := hostd.Terminate(5 * time.Second)
 	if err != nil {
@@ -118,9 +118,9 @@ func TestStopIsNotLost(t *testing.T) {
 			conn.Close()
 			break
 		}
-		pause(ctx, t, 10*time.Millisecond)
+		rig.Pause(ctx, t, 10*time.Millisecond)
 	}
-	pause(ctx, t, 100*time.Millisecond)
+	rig.Pause(ctx, t, 100*time.Millisecond)
 	begun := time.Now()
 	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGHUP, syscall.SIGHUP, syscall.SIGTERM} {
 		if err := cmd.Process.Signal(s); err != nil {

@@ -28,7 +28,7 @@ func TestVirtioRNG(t *testing.T) {
 	blocked, socket := guest("greedy", "metered", "qemu", dir)
 	other, otherSocket := guest("other", "metered", "egd", dir)
 	g := greedyGuest{seen: rig.NewBlocks()}
-	g.hostd = rig.Hostd(t, programs(t).Hostd, dir, sound+rates+blocked+other)
+	g.hostd = rig.Hostd(t, programs(t).Hostd, dir, rig.Sound+rates+blocked+other)
 	g.guest = rig.BootGuest(t, rig.Config{Name: "greedy", Image: image, Dir: dir, RNG: socket, Limit: 4 * time.Minute})
 	if err := g.guest.Insmod(ctx, rig.ModuleRNG); err != nil {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func (g greedyGuest) kill(ctx context.Context, t *testing.T) {
 		// Past the burst the guest waits for the rate, and so is blocked.
 		g.read.Await(t, g.read.Latest().Total+12<<10, time.Minute)
 		g.hostd.Kill()
-		pause(ctx, t, away)
+		rig.Pause(ctx, t, away)
 		before := g.read.Latest().Total
 		begun := time.Now()
 		if err := g.hostd.Start(context.WithoutCancel(ctx)); err != nil {

@@ -9,7 +9,9 @@ package command
 import (
 	"io"
 	"os"
+	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Exit statuses.
@@ -81,12 +83,22 @@ const (
 	note    = ""
 )
 
-// say writes one line. systemd sets JOURNAL_STREAM where it goes to the journal,
-// which adds the name of who said it (systemd.exec(5)).
+// say writes one line. The journal adds the name of who said it.
 func say(w io.Writer, severity, text string) {
 	prefix := "guestd: "
-	if os.Getenv("JOURNAL_STREAM") != "" {
+	if f, ok := w.(*os.File); ok && journal(f) {
 		prefix = severity
 	}
 	_, _ = io.WriteString(w, prefix+text+"\n")
+}
+
+// journal says whether f goes to the journal: systemd has put its device and inode into
+// JOURNAL_STREAM, which a shell hands on to what writes elsewhere, too (systemd.exec(5)).
+func journal(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return ok && os.Getenv("JOURNAL_STREAM") == strconv.FormatUint(s.Dev, 10)+":"+strconv.FormatUint(s.Ino, 10)
 }

@@ -4,13 +4,18 @@ package command
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"headgate/guestd/kernel"
 	"headgate/guestd/pipe"
 	"headgate/guestd/status"
 )
@@ -89,21 +94,55 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// The journal has the name already, and takes the severity from the line.
+// The journal has the name already, and takes the severity from the line. What the hook
+// in the initramfs catches is not for the journal, though systemd started it.
 func TestLinesForTheJournal(t *testing.T) {
-	for stream, want := range map[string]string{
-		"":     "guestd: a\nguestd: b\nguestd: c\n",
-		"8:42": "<3>a\n<4>b\nc\n",
-	} {
+	path := filepath.Join(t.TempDir(), "journal")
+	out, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = out.Close() }()
+	var s unix.Stat_t
+	if err := unix.Stat(path, &s); err != nil {
+		t.Fatal(err)
+	}
+	dev, ino := strconv.FormatUint(s.Dev, 10), strconv.FormatUint(s.Ino, 10)
+	const plain = "guestd: a\nguestd: b\nguestd: c\n"
+	for stream, want := range map[string]string{"": plain, dev + ":1" + ino: plain, dev + ":" + ino: "<3>a\n<4>b\nc\n"} {
 		t.Setenv("JOURNAL_STREAM", stream)
-		var out bytes.Buffer
-		if code := fail(&out, usage, "a"); code != usage {
+		if err := out.Truncate(0); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = out.Seek(0, io.SeekStart)
+		if code := fail(out, usage, "a"); code != usage {
 			t.Errorf("exit %d", code)
 		}
-		say(&out, warning, "b")
-		say(&out, note, "c")
-		if out.String() != want {
-			t.Errorf("JOURNAL_STREAM=%q: %q", stream, &out)
+		say(out, warning, "b")
+		say(out, note, "c")
+		if text, err := os.ReadFile(path); string(text) != want {
+			t.Errorf("JOURNAL_STREAM=%q: %q, %v", stream, text, err)
+		}
+	}
+}
+
+// udev loads the driver of the generation ID beside guestd's first seed: what is missing
+// is looked at again when clones are noticed by other signs.
+func TestNotesOfLateModules(t *testing.T) {
+	looked := 0
+	look := func() kernel.Kernel {
+		looked++
+		return kernel.Kernel{Release: "6.1.0", Device: true, Driver: looked > 1}
+	}
+	with := noting(look)
+	for i, c := range []struct {
+		clones string
+		notes  bool
+		looked int
+	}{{"", true, 1}, {"", true, 1}, {"vmgenid driver", false, 2}, {"vmgenid driver", false, 2}} {
+		r := status.Record{Clones: c.clones}
+		if with(&r); r.Kernel != "6.1.0" || (r.Notes != "") != c.notes || looked != c.looked {
+			t.Errorf("%d: looked %d times, %+v", i, looked, r)
 		}
 	}
 }

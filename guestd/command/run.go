@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -39,9 +38,9 @@ func serve(o *options, version string, stderr io.Writer) error {
 	if kind := f.Known.Confidential; kind != "" && o.credit.Auto() {
 		f.Log("this is a confidential VM (" + kind + "), whose host is not to be trusted: what it sends is mixed and not credited; --credit full would credit it")
 	}
-	unwritten, running := false, sync.OnceValue(func() kernel.Kernel { return kernel.Running("") })
+	unwritten, missing := false, noting(func() kernel.Kernel { return kernel.Running("") })
 	f.Changed = func(r status.Record) {
-		r.Kernel, r.Notes = running().Release, strings.Join(running().Notes(), "; ")
+		missing(&r)
 		if err := keep(o, r); err != nil && !unwritten {
 			unwritten = true
 			warn("cannot write the status: " + err.Error() + ": feeding goes on")
@@ -54,12 +53,25 @@ func serve(o *options, version string, stderr io.Writer) error {
 	watcher := sign.Watcher{Poll: o.poll}
 	f.Signs, f.Covers = signs, watcher.Covers
 	go func() { // the first seed does not wait for it
-		_, troubles := watcher.Start(nil, signs)
-		for _, err := range troubles {
+		for _, err := range watcher.Start(nil, signs) {
 			warn("a sign of a clone is not watched for: " + err.Error())
 		}
 	}()
 	return refused(f.Run(nil))
+}
+
+// noting writes into a record what the kernel has and what is missing. It looks again
+// when clones are noticed by other signs than before: udev loads modules beside guestd.
+func noting(look func() kernel.Kernel) func(*status.Record) {
+	var k kernel.Kernel
+	var clones string
+	looked := false
+	return func(r *status.Record) {
+		if !looked || r.Clones != clones {
+			k, clones, looked = look(), r.Clones, true
+		}
+		r.Kernel, r.Notes = k.Release, strings.Join(k.Notes(), "; ")
+	}
 }
 
 // seed feeds once.

@@ -4,6 +4,7 @@ package feeder
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"headgate/backends/health"
 	"headgate/guestd/kernelpool"
@@ -43,7 +44,11 @@ type Intake struct {
 	held  [2 * MinGather]byte // fresh bytes of that epoch, too few to be credited yet
 	n     int
 	bits  int
+	stale atomic.Bool // what is held is of before this guest's new life
 }
+
+// Renew says that this guest may have begun a new life. It may be called beside Take.
+func (in *Intake) Renew() { in.stale.Store(true) }
 
 // Outcome is what Take did with a batch.
 type Outcome struct {
@@ -59,7 +64,7 @@ func (in *Intake) Take(b feed.Batch) (out Outcome, err error) {
 	if len(b.Data) == 0 {
 		return out, nil // garbage, or a part of a frame: it says nothing, not even an epoch
 	}
-	if b.Epoch != in.epoch || b.Pushed || b.More {
+	if in.stale.Swap(false) || b.Epoch != in.epoch || b.Pushed || b.More {
 		in.spill(&err)
 		in.epoch = b.Epoch
 	}

@@ -153,6 +153,21 @@ func TestHeldBytesLoseCreditWithTheirEpoch(t *testing.T) {
 	}
 }
 
+// What is held when this guest begins a new life its twins hold, too.
+func TestHeldBytesLoseCreditWithTheOldLife(t *testing.T) {
+	in, pool := newIntake("auto")
+	if out, err := in.Take(fresh(random(31))); err != nil || out.Gathered {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	in.Renew()
+	if out, err := in.Take(fresh(random(31))); err != nil || out.Gathered || pool.bits != 0 || pool.mixed != 31+2*8 {
+		t.Fatalf("%+v, %v, pool %+v", out, err, pool)
+	}
+	if out, err := in.Take(fresh(random(1))); err != nil || out.Bits != 256 || pool.mixed != 63+3*8 {
+		t.Errorf("%+v, %v, pool %+v", out, err, pool)
+	}
+}
+
 // While the pipe is not empty a newer epoch may be queued: all is mixed, also what
 // was held, nothing is credited, and the tests go on.
 func TestNoCreditWhileMoreIsQueued(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 // line is one open pipe, its tests, and the goroutine that waits at it.
 type line struct {
 	pipe.Pipe
-	intake Intake // of the goroutine that waits
+	intake Intake // of the goroutine that waits, but for Renew
 
 	probation int       // the intake's, after the last arrival
 	owed      int       // bytes that were asked for and have not come

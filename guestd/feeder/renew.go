@@ -25,6 +25,7 @@ func (f *Feeder) renew(s sign.Sign) error {
 	}
 	for _, l := range f.lines {
 		l.Renew()
+		l.intake.Renew()
 		l.owed = 0
 	}
 	f.because(s.Reason)

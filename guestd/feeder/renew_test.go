@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"headgate/guestd/kernelpool"
 	"headgate/guestd/pipe"
 	"headgate/guestd/sign"
 	"headgate/wire/feed"
@@ -162,6 +163,19 @@ func TestEndlessSignsArePaced(t *testing.T) {
 				return
 			}
 		})
+	})
+}
+
+// A kernel before 4.17 cannot be told to reseed, and is fed all the same.
+func TestKernelThatCannotBeTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newFake(pipe.PortKind, true)
+		b := newBench(p)
+		b.pool.reseedErr = kernelpool.ErrUnsupported
+		b.during(t, func() { b.signs <- newSign(feed.ReasonPeers, "") })
+		if r := b.state.Load(); r.Reseeds != 2 || r.Bits != 2*512 || r.Reason != feed.ReasonPeers {
+			t.Errorf("%+v", *r)
+		}
 	})
 }
 

@@ -30,10 +30,15 @@ func Running(root string) (k Kernel) {
 	k.Release = strings.TrimSpace(string(release))
 	_, err := os.Stat(root + GUIDPath)
 	k.GUID = err == nil
-	// An ACPI driver since Linux 5.18, a platform driver since 6.10.
-	k.Driver = bound(root+"/sys/bus/acpi/drivers/vmgenid") || bound(root+"/sys/bus/platform/drivers/vmgenid")
+	k.Driver = Driver(root)
 	k.Device = k.Driver || k.GUID || device(root+"/sys/bus/acpi/devices")
 	return k
+}
+
+// Driver says whether the kernel's own driver has the generation ID: it is an ACPI
+// driver since Linux 5.18, and a platform driver since 6.10 (drivers/virt/vmgenid.c).
+func Driver(root string) bool {
+	return bound(root+"/sys/bus/acpi/drivers/vmgenid") || bound(root+"/sys/bus/platform/drivers/vmgenid")
 }
 
 // bound says whether a driver has a device: among the driver's files each one is a

@@ -31,7 +31,8 @@ var (
 	// ErrPermission is returned without CAP_SYS_ADMIN.
 	ErrPermission = errors.New("not permitted: it takes CAP_SYS_ADMIN: run as root")
 
-	// ErrUnsupported is returned by Reseed on a kernel before 4.17.
+	// ErrUnsupported is returned by Reseed on a kernel before 4.17 whose generator is
+	// ready: what was added is felt within five minutes.
 	ErrUnsupported = errors.New("this kernel has no RNDRESEEDCRNG: it needs Linux 4.17")
 )
 
@@ -92,6 +93,10 @@ func (p *Pool) Reseed() error {
 	case errors.Is(err, unix.ENODATA):
 		return ErrNotReady
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOTTY):
+		var b [1]byte
+		if _, err := unix.Getrandom(b[:], unix.GRND_NONBLOCK); errors.Is(err, unix.EAGAIN) {
+			return ErrNotReady
+		}
 		return ErrUnsupported
 	}
 	return err

@@ -81,7 +81,7 @@ func (t *ttys) with(link *tie) (*tty, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &tty{stream: in, link: link}
+	s := &tty{stream: in, link: link, again: t.last != nil}
 	// Nobody writes that node: after the first signal each is a resume.
 	set := false
 	s.stop, err = link.follow("domid", func() bool { first := !set; set = true; return first }, s.forsake)
@@ -99,6 +99,11 @@ type tty struct {
 	link *tie
 	stop func()
 	moot atomic.Bool // the guest was restored
+
+	// It is not the first opening, and nothing has come yet. The kernel hangs a channel
+	// up when its guest was restored: what comes first counts as a push, whether the
+	// host saw that or was asked.
+	again bool
 }
 
 // forsake ends receive.
@@ -111,6 +116,9 @@ func (s *tty) receive() (feed.Batch, error) {
 	b, err := s.stream.receive()
 	if s.moot.Load() { // what came may be from before the save
 		return feed.Batch{}, io.EOF
+	}
+	if s.again && len(b.Data) > 0 {
+		b.Pushed, s.again = true, false
 	}
 	return b, err
 }

@@ -105,7 +105,8 @@ func TestNoChannel(t *testing.T) {
 }
 
 // The kernel hangs the terminal up when the guest was restored, and gives it another
-// backend: it is opened again, and asked at once, for as much as before.
+// backend: it is opened again, and asked at once, for as much as before. What comes
+// counts as a push.
 func TestChannelHangsUp(t *testing.T) {
 	pl, _, plug := channelGuest(t)
 	first := plug()
@@ -119,7 +120,7 @@ func TestChannelHangsUp(t *testing.T) {
 		if f := frames(t, second, 1); f[0].N != 99 {
 			t.Errorf("%+v", f)
 		}
-		push(t, second, "again")
+		answer(t, second, "again")
 	}()
 	received(t, p, "again")
 }
@@ -144,9 +145,9 @@ func TestChannelIsFlushedAfterRestore(t *testing.T) {
 	push(t, master, "stale")
 	go func() {
 		frames(t, master, 1)
-		push(t, master, "fresh")
+		answer(t, master, "fresh")
 	}()
-	received(t, p, "fresh")
+	received(t, p, "fresh") // which counts as a push
 }
 
 func TestCloseWakesChannel(t *testing.T) {

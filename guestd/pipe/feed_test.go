@@ -12,9 +12,19 @@ import (
 )
 
 // pushOf is what a host begins with.
-func pushOf(text string) []byte {
-	b, _ := feed.Append(nil, &feed.Frame{Type: feed.TypePush, Epoch: feed.Epoch{text[0]}, Data: []byte(text), Bits: uint32(8 * len(text))})
+func pushOf(text string) []byte { return frameOf(feed.TypePush, text) }
+
+func frameOf(typ feed.Type, text string) []byte {
+	b, _ := feed.Append(nil, &feed.Frame{Type: typ, Epoch: feed.Epoch{text[0]}, Data: []byte(text), Bits: uint32(8 * len(text))})
 	return b
+}
+
+// answer answers a request.
+func answer(t *testing.T, w io.Writer, text string) {
+	t.Helper()
+	if _, err := w.Write(frameOf(feed.TypeGrant, text)); err != nil {
+		t.Error(err)
+	}
 }
 
 func push(t *testing.T, w io.Writer, text string) {

@@ -31,7 +31,7 @@ const (
 const (
 	elsewhere int32 = iota // it would not come soon: it keeps its pace, or is closed
 	waiting                // what comes wakes it
-	reading                // it has taken something, and the kernel has not reseeded yet
+	reading                // it takes something, or has, and the kernel has not reseeded yet
 )
 
 // hold keeps all processors of this guest from running anything else from the moment
@@ -157,7 +157,8 @@ func (h *hold) spin(deadline time.Time) {
 		case elsewhere:
 			return
 		case waiting:
-			if !readable(h.fd) {
+			// Once more, for the reader says that it reads before it does.
+			if !readable(h.fd) && h.state.Load() == waiting {
 				return
 			}
 		}

@@ -5,10 +5,13 @@ package pipe
 import (
 	"os"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"headgate/wire/feed"
 )
 
 // holding returns a hold at one end of a pair of sockets, and the other end.
@@ -96,6 +99,39 @@ func TestHoldLetsGo(t *testing.T) {
 	}
 	h.is(elsewhere)
 	<-done
+}
+
+// From the moment in which something comes until it was dealt with there is none in which
+// whoever holds sees that there is nothing to read and that nobody reads.
+func TestHoldHasNoGap(t *testing.T) {
+	p, host := ports(t)
+	s := p.(port).stream
+	var fd int
+	_ = s.raw.Control(func(f uintptr) { fd = int(f) })
+	s.hold = &hold{fd: fd}
+	defer func() { s.hold = nil }() // it has no threads to end
+	push, _ := feed.Append(nil, &feed.Frame{Type: feed.TypePush, Data: make([]byte, 64)})
+	for round := range 500 {
+		var dealt atomic.Bool
+		done := make(chan error)
+		go func() {
+			_, err := p.Receive()
+			dealt.Store(true)
+			p.Wipe()
+			done <- err
+		}()
+		for s.hold.state.Load() != waiting {
+			runtime.Gosched()
+		}
+		if _, err := host.Write(push); err != nil {
+			t.Fatal(err)
+		}
+		s.hold.spin(time.Now().Add(patience))
+		early := !dealt.Load()
+		if err := <-done; err != nil || early {
+			t.Fatalf("round %d: let go too early: %v, %v", round, early, err)
+		}
+	}
 }
 
 // Where it cannot be, there is none, and that is no error.

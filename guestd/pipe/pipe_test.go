@@ -255,6 +255,9 @@ func TestCloseWakesReceive(t *testing.T) {
 	if err := <-done; !errors.Is(err, os.ErrClosed) {
 		t.Error(err)
 	}
+	if err := p.Close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("closed twice: %v", err)
+	}
 }
 
 // With the host gone the port reads 0 bytes and says hang-up for ever. Waiting at

@@ -39,16 +39,22 @@ func newStream(dev *os.File, tty bool) (*stream, error) {
 
 func (s *stream) receive() (b feed.Batch, err error) {
 	s.taken = 0
-	s.hold.is(waiting)
 	waited := s.raw.Read(func(fd uintptr) (done bool) {
+		// Before the first read: from then on there may be no more to see of what came.
+		s.hold.is(reading)
 		b, err = s.in.Drain(func(buf []byte) (int, error) { return s.read(int(fd), buf) })
 		// Garbage counts as something, so that the caller can pace a host that
 		// sends nothing else.
-		return err != nil || b.Read > 0
+		if done = err != nil || b.Read > 0; !done {
+			s.hold.is(waiting)
+		}
+		return done
 	})
-	switch {
-	case b.Read > 0:
+	if b.Read > 0 {
 		return b, nil // an error comes again
+	}
+	s.hold.is(elsewhere)
+	switch {
 	case s.closed.Load():
 		return b, os.ErrClosed // a RawConn says it in an error of its own
 	case err == nil:
@@ -75,9 +81,7 @@ func (s *stream) read(fd int, buf []byte) (int, error) {
 			return 0, nil
 		default:
 			// More than a frame is no push: nothing is held for that.
-			if s.taken += int(n); s.taken <= feed.MaxFrame {
-				s.hold.is(reading)
-			} else {
+			if s.taken += int(n); s.taken > feed.MaxFrame {
 				s.hold.is(elsewhere)
 			}
 			return int(n), nil
@@ -112,7 +116,9 @@ func (s *stream) wipe() {
 }
 
 func (s *stream) close() error {
-	s.closed.Store(true)
+	if s.closed.Swap(true) {
+		return os.ErrClosed
+	}
 	s.hold.close()
 	return s.dev.Close()
 }

@@ -4,8 +4,9 @@
 // begun anew: for what watches it, and has generators of its own to begin anew.
 //
 // It promises that a reader sees a whole file; that it is replaced at once and then not
-// for two seconds, at whose end it is replaced once if there was more; and that it is
-// there after the first seed of a boot.
+// for two seconds, at whose end it is replaced once if there was more; that those two
+// become a minute where it goes on, for what watches it may restart services; and that it
+// is there after the first seed of a boot.
 package reseeded
 
 import (
@@ -22,8 +23,14 @@ import (
 // Path is where it is.
 const Path = "/run/headgate/reseeded"
 
-// burst is how long the signs of one new life may follow one another.
-const burst = 2 * time.Second
+const (
+	// burst is how long the signs of one new life may follow one another.
+	burst = 2 * time.Second
+
+	// longest is what the pause becomes where new lives follow one another, or a host
+	// that is started again and again pushes each time.
+	longest = time.Minute
+)
 
 // boot is the reason of the first, where nothing is left of before in this boot.
 const boot = "boot"
@@ -36,7 +43,9 @@ type File struct {
 	mu     sync.Mutex
 	looked bool      // for one that is there
 	warned bool      // it cannot be written
-	quiet  time.Time // the end of the burst
+	last   time.Time // when it was replaced
+	pause  time.Duration
+	quiet  time.Time // until then it is not
 	reason string    // of the last that waits for that; empty if none does
 	at     time.Time
 }
@@ -81,7 +90,13 @@ func (f *File) absent() bool {
 // write replaces the file. systemd reads it as it is (EnvironmentFile=).
 func (f *File) write() {
 	text := "REASON=" + f.reason + "\nTIME=" + f.at.UTC().Format("2006-01-02T15:04:05.000Z07:00") + "\n"
-	f.reason, f.quiet = "", time.Now().Add(burst)
+	now := time.Now()
+	if now.Sub(f.last) <= 2*f.pause {
+		f.pause = min(2*f.pause, longest)
+	} else {
+		f.pause = burst
+	}
+	f.reason, f.last, f.quiet = "", now, now.Add(f.pause)
 	if err := replace(f.Path, text); err != nil && !f.warned {
 		f.warned = true
 		f.Warn("cannot write " + f.Path + ": " + err.Error() + ": what waits for it is not told of a new seed")

@@ -111,27 +111,6 @@ func TestBurst(t *testing.T) {
 	})
 }
 
-// Signs without end cost one file in two seconds.
-func TestEndlessSigns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := watch(t)
-		replaced := 0
-		for range 200 { // 20 s
-			w.Fresh(feed.ReasonPush, time.Now())
-			synctest.Wait()
-			if now, err := os.Stat(w.Path); err != nil || w.last == nil || !os.SameFile(w.last, now) {
-				w.last = now
-				replaced++
-			}
-			time.Sleep(100 * time.Millisecond)
-		}
-		if replaced < 10 || replaced > 11 {
-			t.Errorf("replaced %d times in 20 s", replaced)
-		}
-		time.Sleep(burst)
-	})
-}
-
 func TestFailureIsOneWarning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var lines []string
@@ -168,4 +147,30 @@ func TestNoLinkIsFollowed(t *testing.T) {
 	if info, err := os.Lstat(w.Path); err != nil || !info.Mode().IsRegular() {
 		t.Errorf("%v, %v", info, err)
 	}
+}
+
+// A host that is started again and again has what watches the file run once a minute.
+func TestOnAndOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := watch(t)
+		replaced := 0
+		for range 1800 { // an hour
+			w.Fresh(feed.ReasonPush, time.Now())
+			synctest.Wait()
+			if now, err := os.Stat(w.Path); err != nil {
+				t.Fatal(err)
+			} else if w.last == nil || !os.SameFile(w.last, now) {
+				w.last = now
+				replaced++
+			}
+			time.Sleep(2 * time.Second)
+		}
+		if replaced < 60 || replaced > 66 {
+			t.Errorf("replaced %d times in an hour", replaced)
+		}
+		time.Sleep(3 * time.Minute)
+		w.last, _ = os.Stat(w.Path)
+		w.Fresh(feed.ReasonFork, time.Now())
+		w.holds("after a while of quiet", feed.ReasonFork)
+	})
 }

@@ -2,9 +2,7 @@
 
 package sign
 
-import (
-	"os"
-)
+import "os"
 
 // devicesMost is how many devices of one driver are looked at.
 const devicesMost = 64
@@ -26,12 +24,6 @@ func (w *Watcher) devices(bus, driver string) (paths []string) {
 		}
 	}
 	return paths
-}
-
-// driverBound says whether the kernel's own driver has the generation ID: it is an
-// ACPI driver until Linux 6.9 and a platform driver since (drivers/virt/vmgenid.c).
-func (w *Watcher) driverBound() bool {
-	return len(w.devices("acpi", "vmgenid")) > 0 || len(w.devices("platform", "vmgenid")) > 0
 }
 
 // linkAnnounces says whether there is a link that announces itself after a restore.

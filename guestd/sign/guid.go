@@ -14,7 +14,6 @@ import (
 // QEMU's table has the GUID at this place (VMGENID_GUID_OFFSET, hw/acpi/vmgenid.h).
 // The file shows that of the QEMU that runs now, whatever the guest's memory says.
 const (
-	guidFile   = "sys/firmware/qemu_fw_cfg/by_name/etc/vmgenid_guid/raw"
 	guidOffset = 40
 	guidSize   = 16
 )

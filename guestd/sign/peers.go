@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"headgate/guestd/kernel"
 	"headgate/wire/feed"
 )
 
@@ -41,7 +42,7 @@ func (w *Watcher) openPeers() (*peers, error) {
 		return nil, &trouble{"links are not watched", err,
 			"guestd needs AF_NETLINK; in its unit, RestrictAddressFamilies=AF_NETLINK"}
 	}
-	return &peers{socket: socket, raw: raw, kernel: w.kernel, now: w.now, guid: w.path(guidFile)}, nil
+	return &peers{socket: socket, raw: raw, kernel: w.kernel, now: w.now, guid: w.path(kernel.GUIDPath)}, nil
 }
 
 // openRoute opens a netlink socket that hears of links (rtnetlink(7)).

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"headgate/guestd/kernel"
 	"headgate/wire/feed"
 )
 
@@ -172,7 +173,7 @@ func TestPeers(t *testing.T) {
 	t.Parallel()
 	g := newGuest(t)
 	g.now = time.Now // reads have deadlines
-	g.write(t, guidFile, table(7))
+	g.write(t, kernel.GUIDPath, table(7))
 	g.start(t)
 	began := time.Now()
 	for i := range 5 {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"headgate/guestd/kernel"
 )
 
 // settling is how long a module may be loaded after guestd has started, and its file
@@ -28,10 +30,10 @@ func (w *Watcher) newPoll() *poll { return &poll{w: w, settled: w.now().Add(sett
 func (p *poll) look() {
 	w := p.w
 	// Where the kernel looks by itself and says so, nobody else needs to.
-	if w.log.Load() && w.driverBound() {
+	if w.log.Load() && kernel.Driver(w.Root) {
 		p.dropGUID()
 	} else if p.guid == nil {
-		if g, err := openGeneration(w.path(guidFile)); err == nil {
+		if g, err := openGeneration(w.path(kernel.GUIDPath)); err == nil {
 			p.guid = g
 			w.guid.Store(true)
 		}

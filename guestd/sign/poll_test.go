@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"headgate/guestd/kernel"
 	"headgate/wire/feed"
 )
 
@@ -21,20 +22,20 @@ func table(b byte) string {
 
 func TestGUID(t *testing.T) {
 	g := newGuest(t)
-	g.write(t, guidFile, table(1))
+	g.write(t, kernel.GUIDPath, table(1))
 	g.start(t)
 	g.tick(t, time.Second)
 	g.quiet(t, 10*time.Millisecond)
 	for b := byte(2); b < 4; b++ {
-		g.write(t, guidFile, table(b))
+		g.write(t, kernel.GUIDPath, table(b))
 		g.tick(t, time.Second)
 		if s := g.await(t, feed.ReasonVMGenID); s.N != guidSize || s.Mix[0] != b || s.Mix[15] != b {
 			t.Errorf("mix %x, %d", s.Mix, s.N)
 		}
 	}
-	g.write(t, guidFile, "") // one bad reading is not another GUID
+	g.write(t, kernel.GUIDPath, "") // one bad reading is not another GUID
 	g.tick(t, time.Second)
-	g.write(t, guidFile, table(3))
+	g.write(t, kernel.GUIDPath, table(3))
 	g.tick(t, time.Second)
 	g.quiet(t, 10*time.Millisecond)
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"headgate/guestd/kernel"
 )
 
 // Sign is one sign that this guest may have begun a new life.
@@ -34,9 +36,9 @@ type Watcher struct {
 }
 
 // Start opens what this guest has and returns at once; watching goes on until stop is
-// closed. covers says what is watched, troubles why something is not that is there
-// in every guest. Whoever starts it takes the signs from out.
-func (w *Watcher) Start(stop <-chan struct{}, out chan<- Sign) (covers []string, troubles []error) {
+// closed. troubles says why something is not watched that is there in every guest.
+// Whoever starts it takes the signs from out.
+func (w *Watcher) Start(stop <-chan struct{}, out chan<- Sign) (troubles []error) {
 	if w.now == nil {
 		w.now, w.links, w.kernel = time.Now, openRoute, fromKernel
 	}
@@ -65,14 +67,14 @@ func (w *Watcher) Start(stop <-chan struct{}, out chan<- Sign) (covers []string,
 			_ = f.Close()
 		}
 	})
-	return w.Covers(), troubles
+	return troubles
 }
 
 // Covers says what is being watched at this moment. It changes after Start: udev may
 // load a module or find a link later.
 func (w *Watcher) Covers() (covers []string) {
 	every := ", every " + w.Poll.String()
-	if w.log.Load() && w.driverBound() {
+	if w.log.Load() && kernel.Driver(w.Root) {
 		covers = append(covers, "vmgenid driver (kernel log)")
 	}
 	if w.guid.Load() {

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
+	"headgate/guestd/kernel"
 	"headgate/wire/feed"
 )
 
@@ -81,9 +82,9 @@ func socketPair(t *testing.T) (here, there int) {
 }
 
 // start starts it; at the end of the test all that it started has ended, too.
-func (g *guest) start(t *testing.T) (covers []string, troubles []error) {
+func (g *guest) start(t *testing.T) (troubles []error) {
 	t.Helper()
-	covers, troubles = g.Start(g.stop, g.out)
+	troubles = g.Start(g.stop, g.out)
 	t.Cleanup(func() {
 		close(g.stop)
 		g.running.Wait()
@@ -91,7 +92,7 @@ func (g *guest) start(t *testing.T) (covers []string, troubles []error) {
 			t.Error("something is still watched")
 		}
 	})
-	return covers, troubles
+	return troubles
 }
 
 func (g *guest) write(t *testing.T, name, text string) {
@@ -101,6 +102,18 @@ func (g *guest) write(t *testing.T, name, text string) {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// bind makes the link that a driver has to its device.
+func (g *guest) bind(t *testing.T, name string) {
+	t.Helper()
+	path := filepath.Join(g.root, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("../../../../devices/x", path); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -161,28 +174,32 @@ var (
 
 func TestCovers(t *testing.T) {
 	for name, c := range map[string]struct {
-		files map[string]string
+		files map[string]string // without a text: a link to a device
 		poll  time.Duration
 		want  string
 	}{
 		"nothing":     {poll: time.Second},
 		"a clock":     {poll: time.Second, files: map[string]string{cmos: "1000\n"}, want: "clock, every 1s"},
-		"no poll":     {files: map[string]string{cmos: "1000\n", guidFile: table(1)}},
-		"a cloud":     {poll: 2 * time.Second, files: map[string]string{guidFile: table(1), virtio: announcing}, want: "vmgenid GUID, every 2s; link announcements"},
-		"a driver":    {poll: time.Second, files: map[string]string{guidFile: table(1), vgid: "", virtio: silent}, want: "vmgenid driver (kernel log)"},
-		"its absence": {poll: time.Second, files: map[string]string{"sys/bus/acpi/drivers/vmgenid/bind": ""}},
+		"no poll":     {files: map[string]string{cmos: "1000\n", kernel.GUIDPath: table(1)}},
+		"a cloud":     {poll: 2 * time.Second, files: map[string]string{kernel.GUIDPath: table(1), virtio: announcing}, want: "vmgenid GUID, every 2s; link announcements"},
+		"a driver":    {poll: time.Second, files: map[string]string{kernel.GUIDPath: table(1), vgid: "", virtio: silent}, want: "vmgenid driver (kernel log)"},
+		"its absence": {poll: time.Second, files: map[string]string{"sys/bus/acpi/drivers/vmgenid/bind": "x"}},
 		"Linux 6.10":  {poll: time.Second, files: map[string]string{"sys/bus/platform/drivers/vmgenid/QEMUVGID:00": ""}, want: "vmgenid driver (kernel log)"},
 		"Xen":         {poll: time.Second, files: map[string]string{"sys/bus/xen/drivers/vif/vif-0": ""}, want: "link announcements"},
-		"bad files":   {poll: time.Second, files: map[string]string{cmos: "noon\n", guidFile: table(1)[:guidOffset+guidSize-1], virtio: "1"}},
+		"bad files":   {poll: time.Second, files: map[string]string{cmos: "noon\n", kernel.GUIDPath: table(1)[:guidOffset+guidSize-1], virtio: "1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGuest(t)
 			g.Poll = c.poll
 			for file, text := range c.files {
-				g.write(t, file, text)
+				if text == "" {
+					g.bind(t, file)
+				} else {
+					g.write(t, file, text)
+				}
 			}
-			covers, troubles := g.start(t)
-			if got := strings.Join(covers, "; "); got != c.want || len(troubles) != 0 {
+			troubles := g.start(t)
+			if got := strings.Join(g.Covers(), "; "); got != c.want || len(troubles) != 0 {
 				t.Errorf("covers %q, want %q; %v", got, c.want, troubles)
 			}
 		})
@@ -196,7 +213,7 @@ func TestTroubles(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.links = func() (*os.File, error) { return nil, os.NewSyscallError("socket", unix.EAFNOSUPPORT) }
-	_, troubles := g.start(t)
+	troubles := g.start(t)
 	for i, want := range []struct {
 		err error
 		do  string
@@ -212,13 +229,13 @@ func TestTroubles(t *testing.T) {
 func TestLateModules(t *testing.T) {
 	g := newGuest(t)
 	g.start(t)
-	g.write(t, guidFile, table(1))
+	g.write(t, kernel.GUIDPath, table(1))
 	g.tick(t, 30*time.Second)
 	g.tick(t, time.Second) // the turn before is over
 	if !slices.Equal(g.Covers(), []string{"vmgenid GUID, every 1s"}) {
 		t.Errorf("covers %q", g.Covers())
 	}
-	g.write(t, vgid, "") // now the kernel looks
+	g.bind(t, vgid) // now the kernel looks
 	g.tick(t, time.Second)
 	g.tick(t, time.Second)
 	if !slices.Equal(g.Covers(), []string{"vmgenid driver (kernel log)"}) {
@@ -236,10 +253,10 @@ func TestLateModules(t *testing.T) {
 // A sign that nobody takes waits, and does not outlive stop.
 func TestNobodyTakes(t *testing.T) {
 	g := newGuest(t)
-	g.write(t, guidFile, table(1))
+	g.write(t, kernel.GUIDPath, table(1))
 	g.write(t, cmos, "1000\n")
 	g.start(t)
-	g.write(t, guidFile, table(2))
+	g.write(t, kernel.GUIDPath, table(2))
 	g.write(t, cmos, "5000\n")
 	g.tick(t, time.Second)
 	g.announce(t)

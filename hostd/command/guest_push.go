@@ -17,7 +17,7 @@ func (a *App) guestPush() *cobra.Command {
 		Long: "Push fresh bytes to a guest's guestd, which reseeds the guest's kernel with them at once.\n" +
 			"Of domains that libvirt restores, reverts, migrates or resumes hostd does so by itself.\n" +
 			"What else clones or restores a guest calls this right after it, best while the guest is\n" +
-			"still paused: the bytes wait in its port, and are there when it goes on. They are charged\n" +
+			"still paused: the bytes wait at its port, and come when it goes on. They are charged\n" +
 			"to the guest as its first bytes are. That fails where no pipe of the guest reaches guestd.",
 		Example: "  hostd guest push web1\n  hostd guest push web1 --json | jq -r '.pipes[] | .kind + \" \" + .result'",
 		Args:    exactly("NAME"),

@@ -112,15 +112,22 @@ func (h hosting) pid(domain string) {
 	}
 }
 
-// plug connects to a socket as QEMU does, and takes what comes unasked: 64 bytes,
-// with which the guest is seeded.
-func (h hosting) plug(path string) net.Conn {
+// dial connects to a socket until the test ends.
+func (h hosting) dial(path string) net.Conn {
 	h.t.Helper()
 	conn, err := net.Dial("unix", path)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// plug connects to a socket as QEMU does, and takes what comes unasked: 64 bytes,
+// with which the guest is seeded.
+func (h hosting) plug(path string) net.Conn {
+	h.t.Helper()
+	conn := h.dial(path)
 	h.takes(conn)
 	return conn
 }

@@ -45,21 +45,25 @@ func (d *Daemon) pushed(g *guest, why string) {
 // push gives guestd fresh bytes wherever it is connected. They go ahead of others'
 // and are charged to the guest, as its first are.
 func (g *guest) push() control.Push {
-	if slices.ContainsFunc(g.outlets, func(o *outlet) bool { return o.ReachesGuestd() && o.connected() }) {
+	if g.hears() {
 		g.tap.Fresh()
 	}
 	return g.deliver()
 }
 
+// hears says whether guestd is connected, on any of the guest's pipes.
+func (g *guest) hears() bool {
+	return slices.ContainsFunc(g.outlets, func(o *outlet) bool { return o.ReachesGuestd() && o.connected() })
+}
+
 // deliver pushes through every pipe of a guest that was marked as fresh.
 func (g *guest) deliver() control.Push {
 	p := control.Push{Guest: g.name, Pipes: make([]control.PipePush, 0, len(g.outlets))}
-	began := time.Now()
+	if g.hears() {
+		g.reports.await(time.Now()) // before what it reports on
+	}
 	for _, o := range g.outlets {
 		p.Pipes = append(p.Pipes, control.PipePush{Kind: o.Kind, Path: o.Path, Result: o.push()})
-	}
-	if p.Sent() {
-		g.reports.await(began)
 	}
 	return p
 }

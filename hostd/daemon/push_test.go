@@ -16,8 +16,8 @@ import (
 	"headgate/xen"
 )
 
-// pushOf reads one frame, which has to be a push, and gives its epoch.
-func (h hosting) pushOf(conn net.Conn) feed.Epoch {
+// pushOf reads one frame, which has to be a push.
+func (h hosting) pushOf(conn net.Conn) {
 	h.t.Helper()
 	like, err := feed.Append(nil, &feed.Frame{Type: feed.TypePush, Data: make([]byte, 64)})
 	if err != nil {
@@ -31,17 +31,12 @@ func (h hosting) pushOf(conn net.Conn) feed.Epoch {
 	if err != nil || f.Type != feed.TypePush {
 		h.t.Fatalf("%v, %v", f.Type, err)
 	}
-	return f.Epoch
 }
 
 // guestd connects to a port, and takes the push that the connection begins with.
 func (h hosting) guestd(path string) net.Conn {
 	h.t.Helper()
-	conn, err := net.Dial("unix", path)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.t.Cleanup(func() { conn.Close() })
+	conn := h.dial(path)
 	h.pushOf(conn)
 	return conn
 }

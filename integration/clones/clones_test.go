@@ -63,7 +63,7 @@ func states() (all []state) {
 		return []state{
 			{guest{kernel: cloud, cpus: 1, every: slow}, alone(cloud, 2*time.Second, 1)},
 			{guest{kernel: generic, cpus: 1, every: tight, guestd: true}, fed(generic, 2)[:2]},
-			{guest{kernel: cloud, cpus: 2, every: slow, guestd: true}, fed(cloud, 3)},
+			{guest{kernel: cloud, cpus: 2, every: slow, guestd: true}, fed(cloud, 2)},
 		}
 	}
 	for _, kernel := range []string{cloud, generic} {

@@ -119,13 +119,3 @@ func image(t *testing.T, kernel string) *rig.Image {
 	}
 	return i
 }
-
-// pause waits, or ends the test when its time is over.
-func pause(ctx context.Context, t *testing.T, d time.Duration) {
-	t.Helper()
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-		t.Fatal(ctx.Err())
-	}
-}

@@ -18,7 +18,7 @@ const (
 	seedRuns     = 20
 	seededWithin = 60 * time.Millisecond // from the start of guestd seed, the median
 	peakKiB      = 4 << 10               // VmHWM
-	wakeUps      = 10                    // context switches of all threads, for each look at the signs
+	wakeUps      = 6                     // context switches of all threads, for each look at the signs
 	looksEvery   = time.Second           // as guestd documents it
 )
 
@@ -51,13 +51,13 @@ func TestResources(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pause(ctx, t, 5*time.Second) // it seeds, and what the runtime does in the end is over
-	idle := 15 * time.Second
+	rig.Pause(ctx, t, 4*time.Second) // it seeds, and what the runtime does in the end is over
+	idle := 10 * time.Second
 	if *whole {
 		idle = time.Minute
 	}
 	before := look(ctx, t, guestd)
-	pause(ctx, t, idle)
+	rig.Pause(ctx, t, idle)
 	after := look(ctx, t, guestd)
 	n, most := after.Switches-before.Switches, int(wakeUps*idle/looksEvery)
 	t.Logf("guestd: VmHWM %d KiB, VmRSS %d KiB, %d threads, %d context switches in %s", after.PeakKiB, after.NowKiB, after.Threads, n, idle)
@@ -73,7 +73,7 @@ func TestResources(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pause(ctx, t, idle)
+		rig.Pause(ctx, t, idle)
 		exit, err := tracer.Stop(ctx)
 		if err != nil {
 			t.Fatal(err)

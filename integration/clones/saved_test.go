@@ -116,11 +116,11 @@ func save(ctx context.Context, t *testing.T, g guest) *saved {
 			settle = 2 * time.Minute
 		}
 	}
-	pause(ctx, t, max(settle-vm.Booted, 0))
+	rig.Pause(ctx, t, max(settle-vm.Booted, 0))
 	if s.spinner, err = vm.StartOnto(ctx, "spinner", fmt.Sprint(ring), fmt.Sprint(g.every.Microseconds())); err != nil {
 		t.Fatal(err)
 	}
-	pause(ctx, t, time.Second)
+	rig.Pause(ctx, t, time.Second)
 	if !g.guestd {
 		seed() // so that its own reseed is as far away as it can be
 	}
@@ -130,11 +130,9 @@ func save(ctx context.Context, t *testing.T, g guest) *saved {
 	return s
 }
 
-// hosts is hostd's configuration: a supply that never runs dry, for what is measured
-// here is the way of the bytes.
+// hosts is hostd's configuration.
 func (s *saved) hosts() string {
-	text := "[[source]]\nname = \"sound\"\ntype = \"file\"\npath = \"/dev/urandom\"\nmin_entropy = 7.0\n" +
-		"[[class]]\nname = \"open\"\nrate = \"unlimited\"\n"
+	text := rig.Sound + "[[class]]\nname = \"open\"\nrate = \"unlimited\"\n"
 	for name := range ids {
 		text += fmt.Sprintf("[[guest]]\nname = %q\nclass = \"open\"\npipes = [%q]\n", name, "port:"+s.path(name, "port"))
 	}
@@ -184,12 +182,12 @@ func (s *saved) clone(ctx context.Context, t *testing.T, name string, w way) [][
 		s.hostd.AwaitGuest(ctx, t, name, "a push on the port's connect", func(g control.GuestStatus) bool {
 			return g.Pipes[0].Connected && g.Bytes > before.Bytes
 		})
-		pause(ctx, t, taken)
+		rig.Pause(ctx, t, taken)
 		if err := clone.Continue(ctx); err != nil {
 			t.Fatal(err)
 		}
 	}
-	pause(ctx, t, w.watch)
+	rig.Pause(ctx, t, w.watch)
 	if exit, err := s.spinner.In(clone.Init).Stop(ctx); err != nil || exit.Code != 0 {
 		t.Fatalf("the spinner: %+v, %v", exit, err)
 	}

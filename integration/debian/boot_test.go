@@ -14,15 +14,6 @@ import (
 	"headgate/integration/rig"
 )
 
-// sound is a supply that never runs dry.
-const sound = `
-[[source]]
-name = "sound"
-type = "file"
-path = "/dev/urandom"
-min_entropy = 7.0
-`
-
 // mostLater is what a host that is away may cost a boot.
 const mostLater = 2 * time.Second
 
@@ -34,10 +25,7 @@ func TestInitramfsTools(t *testing.T) {
 		t.Run("by the initramfs", func(t *testing.T) {
 			t.Parallel()
 			s := boot(t, bench.config("hook"), img.Disk)
-			first := s.unit("guestd.service", "InactiveExit")
-			if ready := s.ready(); ready > first {
-				t.Errorf("the generator is ready %.2f s after the kernel's start, and the initramfs ended before the unit was started at %.2f s", ready.Seconds(), first.Seconds())
-			}
+			s.byTheInitramfs()
 			s.beforeKeys()
 			s.reseeds(bench)
 			s.unhindered() // after a push: then the status is of after the boot
@@ -66,10 +54,7 @@ func TestDracut(t *testing.T) {
 	bench := newBench(t, dir)
 	t.Run("fed", func(t *testing.T) {
 		s := boot(t, bench.config("hook"), img.Disk)
-		first := s.unit("guestd.service", "InactiveExit")
-		if ready := s.ready(); ready > first {
-			t.Errorf("the generator is ready %.2f s after the kernel's start, and the initramfs ended before the unit was started at %.2f s", ready.Seconds(), first.Seconds())
-		}
+		s.byTheInitramfs()
 		s.beforeKeys()
 	})
 	t.Run("host away", func(t *testing.T) { away(t, dir, img) })
@@ -89,7 +74,7 @@ func newBench(t *testing.T, dir string) bench {
 	if err := rig.Build(t.Context(), "hostd", b.hostd); err != nil {
 		t.Fatal(err)
 	}
-	text := sound
+	text := rig.Sound
 	for _, name := range guests {
 		text += fmt.Sprintf("\n[[guest]]\nname = %q\npipes = [%q]\n", name, "port:"+b.port(name))
 	}
@@ -101,6 +86,16 @@ func (b bench) port(name string) string { return filepath.Join(b.dir, name+".por
 
 func (b bench) config(name string) rig.Config {
 	return rig.Config{Name: name, Dir: b.dir, Port: b.port(name), VMGenID: "auto", Net: true}
+}
+
+// byTheInitramfs fails the test unless the generator was ready before guestd.service
+// was first started.
+func (s system) byTheInitramfs() {
+	s.t.Helper()
+	first := s.unit("guestd.service", "InactiveExit")
+	if ready := s.ready(); ready > first {
+		s.t.Errorf("the generator is ready %.2f s after the kernel's start, and the initramfs ended before the unit was started at %.2f s", ready.Seconds(), first.Seconds())
+	}
 }
 
 // beforeKeys fails the test unless the generator was ready before systemd had loaded

@@ -24,7 +24,7 @@ import (
 var (
 	churnDefined = flag.Int("churn-defined", 12, "domains that are defined")
 	churnStarted = flag.Int("churn-started", 4, "of those, that are started and stopped all the time")
-	churnTime    = flag.Duration("churn-time", 15*time.Second, "for how long")
+	churnTime    = flag.Duration("churn-time", 10*time.Second, "for how long")
 )
 
 // TestChurn starts and stops domains all the time, among others that are only
@@ -78,7 +78,7 @@ func TestChurn(t *testing.T) {
 		if after.goroutines <= before.goroutines && after.files <= before.files || time.Since(begun) > 20*time.Second {
 			break
 		}
-		pause(ctx, t, 100*time.Millisecond)
+		rig.Pause(ctx, t, 100*time.Millisecond)
 	}
 	t.Logf("%d domains defined, %d of them started and stopped %d times in %s; before: %s; after: %s; no guest and no socket was left %s after the last",
 		*churnDefined, len(domains), rounds, took.Round(time.Second), before, after, clean.Round(time.Millisecond))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"headgate/hostd/control"
+	"headgate/integration/rig"
 )
 
 // crowd are greedy EGD clients, each a guest of its own.
@@ -87,7 +88,7 @@ func (c *crowd) turn(t *testing.T) time.Duration {
 // guests that have had nothing yet.
 func (h *host) drained(ctx context.Context, t *testing.T) {
 	t.Helper()
-	for begun := time.Now(); ; pause(ctx, t, 100*time.Millisecond) {
+	for begun := time.Now(); ; rig.Pause(ctx, t, 100*time.Millisecond) {
 		s := h.status(ctx, t)
 		if above := s.Reservoir.Level - s.Reservoir.BootReserve; above > -128 && above < 1024 {
 			return

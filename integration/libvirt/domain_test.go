@@ -111,7 +111,7 @@ func (h *host) firstBytes(ctx context.Context, t *testing.T, d *rig.Domain) rig.
 		if ctx.Err() != nil {
 			t.Fatalf("/dev/hwrng of %s: %v", d.Name, err)
 		}
-		pause(ctx, t, 20*time.Millisecond)
+		rig.Pause(ctx, t, 20*time.Millisecond)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"headgate/integration/rig"
 )
 
 // TestEnds shows that nothing is left of a domain however it ends: its start fails,
@@ -67,7 +69,7 @@ func TestEnds(t *testing.T) {
 		{"libvirtd is frozen, then killed", func(t *testing.T) {
 			up(t)
 			h.libvirtd.Freeze()
-			pause(ctx, t, 500*time.Millisecond)
+			rig.Pause(ctx, t, 500*time.Millisecond)
 			if !connected(h.fedOrNot(ctx, t, "mortal")) {
 				t.Error("it is not connected any more")
 			}

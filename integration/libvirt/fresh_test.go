@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"headgate/hostd/control"
+	"headgate/integration/rig"
 )
 
 // TestFreshHost wires a host and a domain in with two commands, and shows that the
@@ -35,7 +36,7 @@ func TestFreshHost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if reload {
 				h.libvirtd.Reload()
-				pause(ctx, t, time.Second) // it says nowhere that it has
+				rig.Pause(ctx, t, time.Second) // it says nowhere that it has
 			}
 			before := h.status(ctx, t).Libvirt.HookCalls
 			begun := time.Now()

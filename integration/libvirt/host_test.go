@@ -229,15 +229,6 @@ func within(t *testing.T, limit time.Duration) context.Context {
 	return ctx
 }
 
-func pause(ctx context.Context, t *testing.T, d time.Duration) {
-	t.Helper()
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-		t.Fatal(ctx.Err())
-	}
-}
-
 func (h *host) status(ctx context.Context, t *testing.T) control.Status {
 	t.Helper()
 	s, err := h.hostd.Status(ctx)

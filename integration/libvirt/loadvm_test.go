@@ -78,7 +78,7 @@ func TestPutBack(t *testing.T) {
 		if took > renewedWithin {
 			t.Errorf("%s: guestd reseeded %s after libvirt's event, want at most %s", c.name, took, renewedWithin)
 		}
-		pause(ctx, t, 200*time.Millisecond) // what it says after that is no part of the next
+		rig.Pause(ctx, t, 200*time.Millisecond) // what it says after that is no part of the next
 	}
 	h.destroy(ctx, t, d, name)
 }
@@ -115,7 +115,7 @@ func (h *host) reseeded(ctx context.Context, t *testing.T, last uint64, guest, p
 		if time.Now().After(over) {
 			t.Fatalf("%s has not reseeded on a push: %+v", guest, all)
 		}
-		pause(ctx, t, 20*time.Millisecond)
+		rig.Pause(ctx, t, 20*time.Millisecond)
 	}
 }
 
@@ -179,6 +179,6 @@ func (h *heard) await(ctx context.Context, t *testing.T, since time.Time, what s
 		if time.Now().After(over) {
 			t.Fatalf("libvirt has not said %q", what)
 		}
-		pause(ctx, t, 10*time.Millisecond)
+		rig.Pause(ctx, t, 10*time.Millisecond)
 	}
 }

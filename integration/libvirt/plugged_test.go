@@ -34,7 +34,7 @@ func TestPlugged(t *testing.T) {
 	// is the cure. A later start of the domain has it on QEMU's command line.
 	h.hostd.Kill()
 	h.startHostd(ctx, t)
-	pause(ctx, t, atMost)
+	rig.Pause(ctx, t, atMost)
 	if connected(h.fedOrNot(ctx, t, "db2")) {
 		t.Log("after a restart of hostd QEMU connected by itself")
 		return

@@ -22,7 +22,7 @@ func (r *running) restored(ctx context.Context, t *testing.T) {
 	// 64 bytes in its memory that Linux asked for ahead (virtio_read,
 	// drivers/char/hw_random/virtio-rng.c): each copy of it reads them first.
 	for crowd.idle() < time.Second || time.Since(r.read.Latest().Host) < time.Second {
-		pause(ctx, t, 100*time.Millisecond)
+		rig.Pause(ctx, t, 100*time.Millisecond)
 	}
 	if err := r.guest.Snapshot(ctx, "kept"); err != nil {
 		t.Fatal(err)
@@ -34,7 +34,7 @@ func (r *running) restored(ctx context.Context, t *testing.T) {
 	r.supply(t, short)
 	r.drained(ctx, t)
 	crowd.forget()
-	pause(ctx, t, 7*time.Second) // two turns of everybody
+	rig.Pause(ctx, t, 7*time.Second) // two turns of everybody
 
 	restore := func() error { return r.guest.Restore(ctx, file) }
 	revert := func() error { return r.guest.Revert(ctx, "kept") }

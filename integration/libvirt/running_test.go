@@ -65,7 +65,7 @@ func (r *running) restarts(ctx context.Context, t *testing.T) {
 		r.read.Await(t, r.read.Latest().Total+6<<10, time.Minute)
 		r.heartbeat(ctx, t)
 		c.away()
-		pause(ctx, t, time.Second)
+		rig.Pause(ctx, t, time.Second)
 		before := r.read.Latest().Total
 		var begun time.Time
 		for _, start := range c.daemons {

@@ -15,7 +15,8 @@ import (
 // its start, and share a supply that is short 1:3.
 func TestSharesByWeight(t *testing.T) {
 	const (
-		measured = 32 * time.Second
+		supply   = 2 * short
+		measured = 16 * time.Second
 		tol      = 0.02
 	)
 	h := theHost(t)
@@ -44,7 +45,7 @@ func TestSharesByWeight(t *testing.T) {
 		}
 		go func() { inserted <- d.Insmod(ctx, rig.ModuleRNG) }()
 	}
-	pause(ctx, t, 500*time.Millisecond)
+	rig.Pause(ctx, t, 500*time.Millisecond)
 	h.startHostd(ctx, t)
 	begun := time.Now()
 	for range domains {
@@ -61,11 +62,11 @@ func TestSharesByWeight(t *testing.T) {
 		}
 	}
 
-	h.supply(t, short)
+	h.supply(t, supply)
 	h.drained(ctx, t)
-	pause(ctx, t, time.Second) // what the pipe to hostd still had has gone, too
+	rig.Pause(ctx, t, time.Second) // what the pipe to hostd still had has gone, too
 	before := h.given(ctx, t, "light", "heavy")
-	pause(ctx, t, measured)
+	rig.Pause(ctx, t, measured)
 	after := h.given(ctx, t, "light", "heavy")
 	light, heavy := after["light"]-before["light"], after["heavy"]-before["heavy"]
 	ratio := heavy / light
@@ -74,8 +75,8 @@ func TestSharesByWeight(t *testing.T) {
 	if ratio < 3*(1-tol) || ratio > 3*(1+tol) {
 		t.Errorf("heavy got %.3f times as much as light, want 3 ± %.0f%%", ratio, tol*100)
 	}
-	if rate := (light + heavy) / measured.Seconds(); rate < short*0.95 || rate > short*1.05 {
-		t.Errorf("together they got %.0f bytes/s of %d", rate, short)
+	if rate := (light + heavy) / measured.Seconds(); rate < supply*0.95 || rate > supply*1.05 {
+		t.Errorf("together they got %.0f bytes/s of %d", rate, supply)
 	}
 	for _, d := range domains {
 		if g := h.fed(ctx, t, d.Name); g.Class != "gold" {

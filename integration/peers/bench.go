@@ -94,7 +94,7 @@ const (
 
 // hostdConfig has a port for each guest whose peer is guestd.
 func (b *bench) hostdConfig(list []peer) string {
-	text := "[[source]]\nname = \"urandom\"\ntype = \"file\"\npath = \"/dev/urandom\"\nmin_entropy = 7.0\n"
+	text := rig.Sound
 	for i, p := range list {
 		if !p.port {
 			continue
@@ -204,16 +204,6 @@ func begin(ctx context.Context, g *rig.Guest, p peer, traced bool) error {
 }
 
 const traceFile = "/run/trace"
-
-// pause waits, or ends with the context.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
 
 // ran is a program's output, or how it failed.
 func ran(exit job.Exit, err error) (string, error) {

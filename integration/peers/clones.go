@@ -61,7 +61,7 @@ func (b *bench) boot(ctx context.Context, c rig.Config) (*original, error) {
 
 // save waits until the guest is an adult and saves it.
 func (o *original) save(ctx context.Context) error {
-	if err := pause(ctx, time.Until(o.booted.Add(adult))); err != nil {
+	if err := rig.Sleep(ctx, time.Until(o.booted.Add(adult))); err != nil {
 		return err
 	}
 	return o.guest.Save(ctx, o.state)
@@ -151,13 +151,13 @@ func (b *bench) seal(ctx context.Context, p peer, o *original, watched bool) (be
 	if err := begin(ctx, o.guest, p, watched); err != nil {
 		return before, err
 	}
-	if err := pause(ctx, settle); err != nil {
+	if err := rig.Sleep(ctx, settle); err != nil {
 		return before, err
 	}
 	if _, err := ran(o.guest.Run(ctx, 10*time.Second, "inside", "reseed")); err != nil {
 		return before, fmt.Errorf("have the kernel reseed: %w", err)
 	}
-	if err := pause(ctx, time.Second); err != nil {
+	if err := rig.Sleep(ctx, time.Second); err != nil {
 		return before, err
 	}
 	if watched {
@@ -181,7 +181,7 @@ func (b *bench) pair(ctx context.Context, i int, p peer, o *original, c *clones,
 				return err
 			}
 			defer clone.Close()
-			if err := pause(ctx, c.watch); err != nil {
+			if err := rig.Sleep(ctx, c.watch); err != nil {
 				return err
 			}
 			if _, err := o.spinner.In(clone.Init).Stop(ctx); err != nil {

@@ -48,7 +48,7 @@ func (b *bench) credit(ctx context.Context, i int, p peer) (credit, error) {
 	}
 	var c credit
 	if _, err := g.AwaitLog(ctx, job.CRNGReady, readyPatience); err == nil {
-		if err := pause(ctx, afterReady); err != nil {
+		if err := rig.Sleep(ctx, afterReady); err != nil {
 			return credit{}, err
 		}
 		if c.ready, err = readyAfter(ctx, g.Init); err != nil {

@@ -19,7 +19,7 @@ type peer struct {
 }
 
 const (
-	egdServer = "inside egd 127.0.0.1:8888 /bin/busybox &\nsleep 1\n"
+	egdServer = "ip link set lo up\ninside egd 127.0.0.1:8888 /bin/busybox &\nsleep 1\n"
 
 	// The broker and what feeds it stand for those on another machine: where they
 	// want random numbers of their own they get a file, so that they do not make

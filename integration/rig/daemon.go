@@ -19,6 +19,16 @@ const (
 	readyPatience = 15 * time.Second
 )
 
+// Sound is a source of hostd's configuration that never runs dry, for tests of the way
+// of the bytes, whatever noise the machine has that runs them.
+const Sound = `
+[[source]]
+name = "sound"
+type = "file"
+path = "/dev/urandom"
+min_entropy = 7.0
+`
+
 // Daemon is a hostd on this machine. It can be killed and started again; it
 // keeps its configuration, its sockets' paths and its state file.
 type Daemon struct {

@@ -39,12 +39,7 @@ func (g *Guest) save(ctx context.Context, file string) error {
 	return g.qemu.wait(offPatience)
 }
 
-// Pause stops the guest's processors.
-func (g *Guest) Pause(ctx context.Context) error {
-	return g.monitor.execute(ctx, "stop", nil, nil)
-}
-
-// Continue lets a guest go on that was paused.
+// Continue lets a guest go on that was resumed paused.
 func (g *Guest) Continue(ctx context.Context) error {
 	return g.monitor.execute(ctx, "cont", nil, nil)
 }

@@ -128,7 +128,7 @@ func restored(ctx context.Context, t *testing.T, d *rig.DomU, dom0 *dom0, follow
 	if err := d.Restore(ctx, file); err != nil {
 		t.Fatal(err)
 	}
-	r := dom0.await(ctx, t, "")
+	r := dom0.await(ctx, t, "push")
 	t.Logf("restored as domain %d: %d bits credited, reported %s after xl unpause began, its init answered after %s",
 		d.ID(), dom0.credited-credited, r.at.Sub(d.Unpausing), d.Answered.Sub(d.Unpausing))
 	if dom0.credited <= credited {

@@ -180,7 +180,7 @@ func (d *dom0) await(ctx context.Context, t *testing.T, reason string) reported 
 		select {
 		case r := <-d.reports:
 			t.Logf("dom0: report %s, %d bits", r.Reason, r.Credited)
-			if r.Reason == reason || reason == "" {
+			if r.Reason == reason {
 				d.credited = int(r.Credited)
 				return r
 			}

@@ -8,11 +8,8 @@ import (
 	"io"
 	"net"
 	"os"
-	"unsafe"
 
 	"headgate/guestd/kernelpool"
-
-	"golang.org/x/sys/unix"
 )
 
 // The commands of an EGD client (egd.pl; ekeyd's README.egd-protocol).
@@ -26,9 +23,6 @@ const (
 func serveEGD(address, file string) error {
 	stock, err := os.ReadFile(file)
 	if err != nil {
-		return err
-	}
-	if err := upLoopback(); err != nil {
 		return err
 	}
 	listener, err := net.Listen("tcp", address)
@@ -81,25 +75,6 @@ func answer(conn io.ReadWriter, stock []byte) error {
 			return err
 		}
 	}
-}
-
-// upLoopback does what ip link set lo up does (netdevice(7)).
-func upLoopback() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	request, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	request.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCSIFFLAGS, uintptr(unsafe.Pointer(request)))
-	if errno != 0 {
-		return fmt.Errorf("bring lo up: %w", errno)
-	}
-	return nil
 }
 
 func reseed() error {

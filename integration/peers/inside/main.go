@@ -2,7 +2,7 @@
 
 // Command inside is what the peers and their measurement need in the guest:
 //
-//	inside egd ADDRESS FILE    bring up the loopback interface, serve EGD clients on it
+//	inside egd ADDRESS FILE    serve EGD clients
 //	inside trace FILE          sum up what strace wrote, as JSON
 //	inside reseed              have the kernel reseed now (RNDRESEEDCRNG)
 //
