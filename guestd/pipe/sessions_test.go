@@ -30,6 +30,13 @@ func sessioned(t *testing.T) *ringGuest {
 // report ends a session as the feeder does, and waits for its end on both sides.
 func (g *ringGuest) report(t *testing.T, h host) {
 	t.Helper()
+	g.said(t, h)
+	g.gone(t, "5")
+}
+
+// said has the guest report, which ends the session.
+func (g *ringGuest) said(t *testing.T, h host) {
+	t.Helper()
 	if err := g.pipe.Report(&feed.Report{Reason: "done"}); err != nil {
 		t.Error(err)
 	}
@@ -39,7 +46,6 @@ func (g *ringGuest) report(t *testing.T, h host) {
 	if _, err := h.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("after the report: %v", err)
 	}
-	g.gone(t, "5")
 }
 
 // A session is a push, a report, and nothing that is left of it.
@@ -130,7 +136,7 @@ func TestBellOpensASession(t *testing.T) {
 	g.bell(t, "5") // the host may mean another push
 	next := make(chan host)
 	go func() { next <- g.host(t) }()
-	g.report(t, h)
+	g.said(t, h) // the next may be offered before anybody can see that this is gone
 	h = <-next
 	push(t, h, "again")
 	g.text(t, "again")
