@@ -54,6 +54,9 @@ func TestHostileFiles(t *testing.T) {
 	put(t, root, map[string]string{"etc/machine-id": "0", "boot/config-1": "CONFIG_VMGENID=y\n", "etc/nvme/hostid/x": "x"})
 	for _, huge := range []string{"etc/machine-id", "boot/config-1"} {
 		if err := os.Truncate(filepath.Join(root, huge), 1<<40); err != nil {
+			if os.Getenv("CI") != "" {
+				t.Fatal(err)
+			}
 			t.Skip("a file system without large files: ", err)
 		}
 	}

@@ -87,7 +87,7 @@ func (f *Feeder) run(stop <-chan struct{}, early, deadline <-chan time.Time) err
 				next.Reset(grace)
 			}
 		case a := <-f.arrivals:
-			if err := f.take(a); err != nil || once && a.out.Gathered {
+			if err := f.note(a); err != nil || once && a.out.Gathered {
 				return err
 			}
 			switch {

@@ -34,14 +34,19 @@ func policies(t *testing.T) (all []uint32) {
 	return all
 }
 
+func notAllowed(t *testing.T, err error) {
+	t.Helper()
+	if os.Getenv("CI") == "" {
+		t.Skipf("%v: needs CAP_SYS_NICE: run as root", err)
+	}
+	t.Fatalf("%v: needs CAP_SYS_NICE: run as root", err)
+}
+
 // Threads that are there have it, and so have those that are made later.
 func TestAllThreads(t *testing.T) {
 	err := schedule("/proc/self/task")
 	if errors.Is(err, unix.EPERM) {
-		if os.Getenv("CI") != "" && os.Getuid() == 0 {
-			t.Fatal(err)
-		}
-		t.Skip("needs CAP_SYS_NICE: run as root")
+		notAllowed(t, err)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +77,7 @@ func TestThreadThatHasIt(t *testing.T) {
 	tid := unix.Gettid()
 	own := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 7}
 	if err := unix.SchedSetAttr(tid, &own, 0); err != nil {
-		t.Skip("needs CAP_SYS_NICE: run as root: " + err.Error())
+		notAllowed(t, err)
 	}
 	if set, err := thread(tid); set || err != nil {
 		t.Errorf("%v, %v", set, err)

@@ -11,9 +11,9 @@ import (
 	"headgate/wire/feed"
 )
 
-// take takes note of what came on a line, and tells who is to know. Its error is that
+// note takes note of what came on a line, and tells who is to know. Its error is that
 // of the kernel's pool.
-func (f *Feeder) take(a arrival) error {
+func (f *Feeder) note(a arrival) error {
 	l := a.on
 	switch {
 	case unanswered(a.end):
