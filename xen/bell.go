@@ -71,7 +71,9 @@ func (s *session) rings() {
 			}
 			return tx.Write(place(id)+"/"+BellPath, strconv.FormatInt(time.Now().UnixNano(), 36))
 		})
-		if s.hard(err) != nil { // for the next connection
+		// For the next connection. A write may find no memory because its domain has used
+		// up its own, which is that one's matter.
+		if err != nil && s.conn.Err() != nil {
 			s.bells.ring(id)
 		}
 	}

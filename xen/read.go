@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+	"syscall"
 	"unicode"
 	"unicode/utf8"
 
@@ -26,7 +27,7 @@ const (
 const domidReserved = 0x7ff0
 
 // reader reads what there is of a domain. What xenstored refuses to tell is not
-// there; an error is one of the connection.
+// there; after an error nothing is known.
 type reader struct {
 	conn *xenstore.Conn
 	own  uint16 // the domain that this is
@@ -41,9 +42,11 @@ func newReader(conn *xenstore.Conn) (reader, error) {
 	return r, err
 }
 
-// hard returns err if the connection is lost, else nil.
+// hard returns err if it says nothing of what was asked for, else nil: the connection is
+// lost, or xenstored has no memory for an answer. Who took that for a domain without a
+// UUID would end the ring of another.
 func (r reader) hard(err error) error {
-	if err != nil && r.conn.Err() != nil {
+	if err != nil && (r.conn.Err() != nil || errors.Is(err, syscall.ENOMEM)) {
 		return err
 	}
 	return nil
@@ -147,8 +150,8 @@ func (r reader) offer(id uint16) (*Offer, error) {
 	return &Offer{Domain: id, Offer: o}, nil
 }
 
-// policy reads what domain 0 has written for a domain. An error that is not one of the
-// connection says that there is a policy, and that it changes too fast to be read.
+// policy reads what domain 0 has written for a domain. An error that is not a hard one
+// says that there is a policy, and that it changes too fast to be read.
 func (r reader) policy(uuid string) (*Policy, error) {
 	if uuid == "" {
 		return nil, nil

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"headgate/xen/xenstore"
 	"headgate/xen/xenstore/storetest"
@@ -102,6 +103,10 @@ type xenHost struct {
 	reads    atomic.Int32   // of ring-ref, by the Follower
 	watches  atomic.Int32   // of rings, without those taken away
 	commits  func(net.Conn) // before each of the Follower's; nil: nothing
+	slow     atomic.Int64   // how long each of the Follower's requests takes, a time.Duration
+
+	mu   sync.Mutex
+	last net.Conn // the Follower's
 }
 
 func newHost(t *testing.T) *xenHost {
@@ -122,7 +127,12 @@ func (h *xenHost) connect(domid uint16) *xenstore.Conn {
 // follow runs a Follower until the test ends.
 func (h *xenHost) follow() {
 	h.t.Helper()
-	f := &Follower{Open: h.open, Sink: h.sink}
+	h.followInto(h.sink)
+}
+
+func (h *xenHost) followInto(s Sink) {
+	h.t.Helper()
+	f := &Follower{Open: h.open, Sink: s}
 	h.follower = f
 	ctx, cancel := context.WithCancel(h.t.Context())
 	done := make(chan error, 1)
@@ -144,7 +154,17 @@ func (h *xenHost) open() (*xenstore.Conn, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last = conn
 	return xenstore.New(&observed{conn, h}), "here", nil
+}
+
+// lose cuts the Follower's connection.
+func (h *xenHost) lose() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last.Close()
 }
 
 // observed counts what the Follower asks for. Each request is one Write.
@@ -154,6 +174,7 @@ type observed struct {
 }
 
 func (o *observed) Write(p []byte) (int, error) {
+	time.Sleep(time.Duration(o.h.slow.Load()))
 	path, _, _ := strings.Cut(string(p[16:]), "\x00")
 	switch op := binary.LittleEndian.Uint32(p); {
 	case op == 2 && strings.HasSuffix(path, "/ring-ref"): // XS_READ

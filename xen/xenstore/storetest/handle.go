@@ -91,6 +91,9 @@ func (ses *session) node(m message, path, rest string) (string, error) {
 
 	switch m.Type {
 	case opRead, opDirectory, opGetPerms, opDirectoryPart:
+		if ses.store.short[path] {
+			return "", refused("ENOMEM")
+		}
 		if !there {
 			return "", refused("ENOENT")
 		}

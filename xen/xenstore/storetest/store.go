@@ -17,13 +17,14 @@ type Store struct {
 	sessions   map[*session]struct{}
 	listeners  []net.Listener
 	hung       bool
+	short      map[string]bool // paths that no memory is left to read
 	closed     bool
 	goroutines sync.WaitGroup
 }
 
 // New returns a store with the tree of a dom0. Close ends it.
 func New() *Store {
-	s := &Store{tree: tree{"/": {perms: []string{"n0"}}}, sessions: make(map[*session]struct{})}
+	s := &Store{tree: tree{"/": {perms: []string{"n0"}}}, sessions: make(map[*session]struct{}), short: map[string]bool{}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.found(0)
@@ -110,6 +111,14 @@ func (s *Store) Hang() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hung = true
+}
+
+// Short makes the store refuse, from now on or no longer, to say what a node has, as
+// xenstored does that has no memory left.
+func (s *Store) Short(path string, short bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.short[path] = short
 }
 
 // Close is the death of xenstored: all connections are cut, and its sockets are gone.
