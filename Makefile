@@ -28,7 +28,7 @@ FUZZ_JOBS ?= 1
 # then with "context deadline exceeded", on a busy machine more often.
 CHECK_FUZZ_TIME := 2000x
 
-.PHONY: build demo check test bench fuzz install install-guest install-xen clean help lint unit rigs guest-packages race-packages test-packages
+.PHONY: build demo check test bench fuzz install install-guest install-xen clean help lint unit rigs rigs-debian rigs-waiting rigs-timed debian-image guest-packages race-packages test-packages
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -59,11 +59,30 @@ unit: race-packages
 
 test: ## all of check, and the real rigs: QEMU guests, libvirt, Xen, FIFOs, systemd's checks
 	@$(MAKE) --no-print-directory -j2 test-packages $(LINT) # one downloads while the other compiles
-	@$(MAKE) --no-print-directory check rigs
+	@$(MAKE) --no-print-directory -j2 -O check debian-image IMAGE=$(CURDIR)/build/debian
+	@$(MAKE) --no-print-directory rigs IMAGE=$(CURDIR)/build/debian
+	@rm -rf build/debian
+
+WAITING := /(demo|peers|rig)(/|$$)
+RIG = CI=$(or $(CI),true) go test -count=1 -timeout 12m -v
+
+rigs: build
+	@$(MAKE) --no-print-directory -j2 -O rigs-debian rigs-waiting
+	@$(MAKE) --no-print-directory rigs-timed
+
+rigs-debian:
+	$(RIG) ./integration/debian $(if $(IMAGE),-args -image $(IMAGE))
+
+# These wait for most of their time, and measure no milliseconds.
+rigs-waiting:
+	$(RIG) -p 1 $$(go list ./integration/... | grep -E '$(WAITING)')
 
 # One package after the other (-p 1): they measure times.
-rigs: build
-	CI=$(or $(CI),true) go test -count=1 -p 1 -timeout 12m -v ./integration/...
+rigs-timed:
+	$(RIG) -p 1 $$(go list ./integration/... | grep -vE '$(WAITING)|/debian$$')
+
+debian-image: # what integration/debian boots, made while check runs
+	$(RIG) -run '^TestImage$$' ./integration/debian -args -image $(IMAGE)
 
 # Installs Debian packages when it is root, and says which are missing when not.
 guest-packages: PACKAGES := $(GUEST_PACKAGES)

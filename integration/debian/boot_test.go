@@ -19,7 +19,7 @@ const mostLater = 2 * time.Second
 
 func TestInitramfsTools(t *testing.T) {
 	dir := rig.Dir(t)
-	img := makeImage(t, dir, initramfsTools)
+	img := theImage(t, dir)
 	bench := newBench(t, dir)
 	t.Run("fed", func(t *testing.T) {
 		t.Run("by the initramfs", func(t *testing.T) {

@@ -56,15 +56,51 @@ type image struct {
 	plain string
 }
 
-// makeImage makes one, as testdata/customize says.
+// TestImage makes the image for the other tests, as make test does while it checks what
+// needs no guest.
+func TestImage(t *testing.T) {
+	if *made == "" {
+		t.Skip("the other tests make the image that they boot: -args -image says where to make it before")
+	}
+	unfinished := *made + ".new"
+	if err := errors.Join(os.RemoveAll(unfinished), os.RemoveAll(*made), os.MkdirAll(unfinished, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	makeImage(t, unfinished, initramfsTools)
+	if err := os.Rename(unfinished, *made); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// theImage takes what TestImage has made, or makes it in dir.
+func theImage(t *testing.T, dir string) image {
+	t.Helper()
+	if _, err := os.Stat(*made); *made == "" || err != nil {
+		return makeImage(t, dir, initramfsTools)
+	}
+	need(t)
+	return imageIn(t, *made)
+}
+
+// imageIn is the image in a folder.
+func imageIn(t *testing.T, dir string) image {
+	t.Helper()
+	img := image{plain: filepath.Join(dir, "initrd.plain")}
+	img.Image = filepath.Join(dir, "disk")
+	img.Kernel, img.Initrd = only(t, dir, "vmlinuz-*"), only(t, dir, "initrd.img-*")
+	return img
+}
+
+// makeImage makes one in a folder, as testdata/customize says.
 func makeImage(t *testing.T, dir string, tool initTool) image {
 	t.Helper()
 	need(t)
 	ctx, cancel := context.WithTimeout(t.Context(), imageLimit)
 	defer cancel()
 	begun := time.Now()
-	root := filepath.Join(dir, "root")
-	guestinit := filepath.Join(dir, "guestinit")
+	work := rig.Dir(t)
+	root := filepath.Join(work, "root")
+	guestinit := filepath.Join(work, "guestinit")
 	if err := rig.Build(ctx, "integration/rig/guestinit", guestinit); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +113,7 @@ func makeImage(t *testing.T, dir string, tool initTool) image {
 	args := []string{
 		"--quiet", "--mode=root", "--format=directory", "--variant=minbase",
 		"--include=" + packages + "," + tool.packages + "," + *kernel,
-		"--aptopt=" + aptOptions(ctx, t, dir),
+		"--aptopt=" + aptOptions(ctx, t, work),
 		"--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/doc/*",
 		"--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
 		"--customize-hook=" + filepath.Join(here, "customize"),
@@ -91,9 +127,17 @@ func makeImage(t *testing.T, dir string, tool initTool) image {
 		"REPOSITORY="+filepath.Join(here, "..", "..", ".."), "HERE="+here, "GUESTINIT="+guestinit, "FLAVOUR="+tool.name)
 	run(t, cmd)
 
-	img := image{plain: filepath.Join(dir, "initrd.plain")}
-	img.Image = filepath.Join(dir, "disk")
-	img.Kernel, img.Initrd = only(t, root, "vmlinuz-*"), only(t, root, "initrd.img-*")
+	for _, pattern := range []string{"vmlinuz-*", "initrd.img-*"} {
+		file := only(t, filepath.Join(root, "boot"), pattern)
+		text, err := os.ReadFile(file)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, filepath.Base(file)), text, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	img := imageIn(t, dir)
 	if err := rig.Overlay(img.Initrd, img.plain, map[string]string{tool.hook: "#!/bin/sh\n"}); err != nil {
 		t.Fatal(err)
 	}
@@ -155,10 +199,10 @@ func run(t *testing.T, cmd *exec.Cmd) {
 	}
 }
 
-// only is the one file in the system's /boot whose name is like this.
-func only(t *testing.T, root, pattern string) string {
+// only is the one file in a folder whose name is like this.
+func only(t *testing.T, dir, pattern string) string {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(root, "boot", pattern))
+	found, err := filepath.Glob(filepath.Join(dir, pattern))
 	if err == nil && len(found) != 1 {
 		err = fmt.Errorf("%s: %w: %q", pattern, errors.New("not one file"), found)
 	}

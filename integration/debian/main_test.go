@@ -11,6 +11,7 @@ import (
 
 var (
 	whole  = flag.Bool("whole", false, "with dracut, too")
+	made   = flag.String("image", "", "the `folder` where TestImage makes the image, before, for the other tests")
 	kernel = flag.String("kernel", "linux-image-cloud-amd64", "Debian's package of the `kernel`")
 )
 

@@ -22,7 +22,8 @@ const rawPerBlock = 72
 // byte for it conditions rate bytes a second.
 type Noise struct {
 	Path  string
-	Stuck atomic.Bool // zeros instead
+	Stuck atomic.Bool   // zeros instead
+	Sound atomic.Uint64 // random bytes written; a reader cannot have had more
 	file  *os.File
 	rates chan float64
 	done  chan struct{}
@@ -74,12 +75,17 @@ func (n *Noise) write(ctx context.Context, rate float64) {
 		due := int(rate * rawPerBlock / 64 * time.Since(start).Seconds())
 		for due-written >= piece {
 			p := buf[:min(due-written, len(buf))]
-			if clear(p); !n.Stuck.Load() {
+			clear(p)
+			sound := !n.Stuck.Load()
+			if sound {
 				_, _ = rand.Read(p)
 			}
 			_ = n.file.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
 			wrote, err := n.file.Write(p)
 			written += wrote
+			if sound {
+				n.Sound.Add(uint64(wrote))
+			}
 			if errors.Is(err, os.ErrDeadlineExceeded) { // the FIFO is full
 				start, written = time.Now(), 0
 				break

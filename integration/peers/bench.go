@@ -15,6 +15,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// beside are packages whose libraries or programs the peers and their measurement
+// need, and which a machine with Debian need not have.
+var beside = []string{"strace", "libunwind8", "libhavege2", "libcrypto++8", "libgcrypt20", "libgpg-error0", "zlib1g", "liblzma5"}
+
 // bench has what all the rows need.
 type bench struct {
 	dir            string
@@ -47,7 +51,7 @@ func prepare(ctx context.Context, dir string, list []peer) (*bench, error) {
 	}
 	b := &bench{dir: dir}
 	var err error
-	if b.versions, err = unpack(ctx, root, packages); err != nil {
+	if b.versions, err = rig.Unpack(ctx, root, packages...); err != nil {
 		return nil, err
 	}
 	programs, err := rig.BuildPrograms(ctx, dir)

@@ -30,7 +30,7 @@ func BootDisk(ctx context.Context, c Config, d Disk) (*Guest, error) {
 	c.Image = &Image{Kernel: Kernel{Image: d.Kernel}, Initrd: d.Initrd}
 	g, err := start(ctx, c, []string{
 		// The last -append counts. Mitigations take a quarter of an emulated boot.
-		"-append", "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=no panic=-1 mitigations=off " +
+		"-append", "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=no panic=-1 mitigations=off " + fastBoot + " " +
 			"random.trust_cpu=off random.trust_bootloader=off " + d.Parameters,
 		"-drive", "if=virtio,format=raw,snapshot=on,file=" + option(d.Image),
 	})

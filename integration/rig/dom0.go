@@ -4,8 +4,10 @@ package rig
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -20,8 +22,8 @@ import (
 const stageDom0 = "dom0"
 
 const (
-	xenLimit     = 8 * time.Minute  // of everything, where go test has none
-	xenRemainder = 10 * time.Second // of a time limit, for what is to be said at the end
+	xenLimit     = 12 * time.Minute // of everything, where go test has none
+	xenRemainder = 20 * time.Second // of a time limit, for what is to be said at the end
 )
 
 // Tests is a testing.M, or what stands around one.
@@ -92,26 +94,53 @@ func runInDom0(helpers []Helper) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	built := time.Now()
-	machine, err := bootXen(ctx, x, time.Until(deadline))
+	fmt.Printf("rig: built in %.1f s\n", time.Since(begun).Seconds())
+	limit := bootTime(time.Until(deadline))
+	return unlessHung(os.Stdout, func() (int, error) { return runBooted(ctx, x, here, min(limit, time.Until(deadline))) })
+}
+
+// unlessHung runs what boots a machine and runs tests in it, and does so a second time
+// if that machine stood still, loudly. What a test says is never asked twice.
+func unlessHung(out io.Writer, run func() (int, error)) (int, error) {
+	code, err := run()
+	if !errors.Is(err, errHung) || errors.Is(err, errFailed) {
+		return code, err
+	}
+	fmt.Fprintf(out, "\nrig: ### THE EMULATED MACHINE STOOD STILL; no test had failed. ALL IS BEGUN ANEW, ONCE. What is known:\n%v\nrig: ### THE SECOND BOOT\n\n", err)
+	return run()
+}
+
+// errFailed is beside errHung where a test had failed before.
+var errFailed = errors.New("a test had failed before")
+
+// runBooted boots Xen and runs the tests, both within limit.
+func runBooted(ctx context.Context, x xenMachine, here string, limit time.Duration) (int, error) {
+	begun := time.Now()
+	m, err := bootXen(ctx, x, limit)
 	if err != nil {
 		return 1, err
 	}
-	defer machine.close()
-	fmt.Printf("rig: built in %.1f s, dom0 is up after %.1f s\n", built.Sub(begun).Seconds(), time.Since(built).Seconds())
-
-	exit, err := machine.run(ctx, job.Command{
-		Args: append([]string{testsProgram}, testFlags(time.Until(deadline)-xenRemainder)...),
+	defer m.close()
+	fmt.Printf("rig: dom0 is up after %.1f s\n", time.Since(begun).Seconds())
+	limit -= time.Since(begun) + xenRemainder
+	exit, err := m.run(ctx, job.Command{
+		Args: append([]string{testsProgram}, testFlags(testTime(limit))...),
 		Dir:  here,
 		Env: []string{
 			stage + "=" + stageDom0, "CI=" + os.Getenv("CI"), "HOME=/root",
 			"PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
 		},
-	})
-	machine.close() // and all that the tests said is out
+	}, limit)
 	if err != nil {
-		return 1, fmt.Errorf("%w; the end of Xen's console:\n%s", err, Tail(x.console, 30))
+		err = fmt.Errorf("%w\n%s", err, m.account(context.WithoutCancel(ctx)))
+		m.close() // and all that the tests said is out
+		if m.said.failed {
+			err = fmt.Errorf("%w, and %w", errFailed, err)
+		}
+		return 1, err
 	}
+	m.close()
+	fmt.Println("rig: dom0:", &m.pulse)
 	if exit.Signal != "" {
 		return 1, fmt.Errorf("the tests ended by signal: %s; the end of Xen's console:\n%s", exit.Signal, Tail(x.console, 30))
 	}
@@ -129,6 +158,16 @@ func xenTime() time.Duration {
 		}
 	}
 	return xenLimit
+}
+
+// bootTime is how much of it one boot with all its tests may take: a test that hangs
+// shall not take as long as go test waits, and a second boot shall have its time.
+func bootTime(all time.Duration) time.Duration { return all * 2 / 3 }
+
+// testTime is how much of that the tests have by the clock of dom0, so that it is they
+// who say where they hang: it is some percent wrong at times.
+func testTime(limit time.Duration) time.Duration {
+	return max(limit*95/100-30*time.Second, time.Second)
 }
 
 // testTrees are the folders that the tests read: their package's, and the examples

@@ -54,7 +54,8 @@ func buildXen(ctx context.Context, dir, tests string, trees []string, helpers []
 	in := func(name string) string { return filepath.Join(dir, name) }
 	x := xenMachine{
 		hypervisor: in("xen"), kernel: in("vmlinux"), initrd: in("initrd"),
-		control: in("control"), output: in("output"), console: in("console"),
+		control: in("control"), output: in("output"), monitor: in("monitor"),
+		serial: in("serial"), console: in("console"),
 	}
 	install, err := findXen("/")
 	if err != nil {

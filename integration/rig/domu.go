@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	xlPatience   = 3 * time.Minute  // a PVH domain is saved in 6 s on a quiet machine
-	domUPatience = 30 * time.Second // a domU boots in 6 s
+	xlPatience   = time.Minute      // a PVH domain is saved in 6 s on a quiet machine
+	domUPatience = 45 * time.Second // a domU boots in 6 s on a quiet machine
 )
 
 // DomU is a guest of the Xen in whose dom0 the test runs. Its init is reached

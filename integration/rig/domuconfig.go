@@ -55,6 +55,10 @@ func (c DomUConfig) text(uuid string) (string, error) {
 // ciphers, and setting its pages read-only one by one.
 const fastBoot = "cryptomgr.notests rodata=off"
 
+// noUARTs keeps a domU from looking for the serial ports of a PC, which it does not have:
+// each look at one is a turn through an emulated Xen.
+const noUARTs = "8250.nr_uarts=0"
+
 // commandLine is a domU's kernel command line. Its console is the rig's link, so
 // that the kernel says only there what ends it; what a test wants to know is in
 // its log. Nothing is credited that the guest was not given by us.
@@ -62,7 +66,7 @@ func commandLine(modules, more string) string {
 	return strings.TrimSpace(strings.Join([]string{
 		"console=hvc0", "quiet", "loglevel=1", "panic=-1", "printk.devkmsg=on", "rdinit=/init",
 		"random.trust_cpu=off", "random.trust_bootloader=off",
-		fastBoot,
+		fastBoot, noUARTs,
 		job.PortDevice + "=hvc0", job.BootModules + "=" + modules, more,
 	}, " "))
 }

@@ -12,6 +12,10 @@ import (
 	"headgate/integration/rig/job"
 )
 
+// initPatience is how long an init may take to answer, beside the time that it was given
+// for what it is to do: a guest that stands still is a test's failure, at once.
+const initPatience = 30 * time.Second
+
 // Init is the rig's own init in a running guest: each method is a command to it.
 type Init struct {
 	Name string // of the guest
@@ -51,6 +55,8 @@ func (g *Init) start(ctx context.Context, c job.Command) (*Program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: start %s: %w", g.Name, args[0], err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, initPatience)
+	defer cancel()
 	first, err := g.link.next(ctx, answers)
 	if err == nil && first.Last {
 		err = errors.New("ended at once: " + first.Error)
@@ -87,6 +93,8 @@ func (g *Init) AwaitLog(ctx context.Context, word string, patience time.Duration
 }
 
 func (g *Init) ask(ctx context.Context, c job.Command) (job.Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.For+initPatience)
+	defer cancel()
 	a, err := g.link.do(ctx, c)
 	if err != nil {
 		err = fmt.Errorf("%s: %s %s: %w", g.Name, c.Do, strings.Join(c.Args, " "), err)
@@ -122,9 +130,11 @@ func (p *Program) Stop(ctx context.Context) (job.Exit, error) {
 	if _, err := p.guest.ask(ctx, job.Command{Do: job.Stop, Target: p.answers.id}); err != nil {
 		return job.Exit{}, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, initPatience)
+	defer cancel()
 	a, err := p.guest.link.last(ctx, p.answers)
 	if err != nil {
-		return job.Exit{}, err
+		return job.Exit{}, fmt.Errorf("%s: stop the program: %w", p.guest.Name, err)
 	}
 	return *a.Exit, nil
 }

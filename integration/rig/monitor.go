@@ -43,6 +43,12 @@ func (m *monitor) execute(ctx context.Context, command string, arguments map[str
 	return m.ask(command, arguments, into)
 }
 
+// human runs a command of the monitor for people and returns what it says.
+func (m *monitor) human(ctx context.Context, command string) (text string, err error) {
+	err = m.execute(ctx, "human-monitor-command", map[string]any{"command-line": command}, &text)
+	return text, err
+}
+
 func (m *monitor) ask(command string, arguments map[string]any, into any) error {
 	question := map[string]any{"execute": command}
 	if arguments != nil {

@@ -5,10 +5,13 @@ package rig
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -77,9 +80,28 @@ func TestGuest(t *testing.T) {
 	if err != nil || beat.Beats == 0 || beat.Late > 0 {
 		t.Errorf("heartbeat: %+v, %v", beat, err)
 	}
+	standsStill(ctx, t, g)
 	if err := g.PowerOff(ctx); err != nil {
 		t.Error(err)
 	}
+}
+
+// standsStill stops the guest's emulator, and sees that this is noticed and told.
+func standsStill(ctx context.Context, t *testing.T, g *Guest) {
+	if text := account(ctx, g.qemu, g.monitor); strings.Count(text, "CPU#0") != 2 || !strings.Contains(text, "RIP=") {
+		t.Errorf("of a guest that runs one can say:\n%s", text)
+	}
+	p := pulse{every: 10 * time.Millisecond, silence: time.Second}
+	late := time.AfterFunc(500*time.Millisecond, func() { g.qemu.signal(syscall.SIGSTOP) })
+	defer late.Stop()
+	err := p.watch(ctx, g.link)
+	if !errors.Is(err, errHung) || p.answered < 2 || p.rate() < 0.9 || p.rate() > 1.1 {
+		t.Errorf("of a guest that stands still one can say: %v: %s", err, &p)
+	}
+	if text := account(ctx, g.qemu, g.monitor); !strings.Contains(text, ": T, 0 ticks") || !strings.Contains(text, "monitor: ") {
+		t.Errorf("of its emulator one can say:\n%s", text)
+	}
+	g.qemu.signal(syscall.SIGCONT)
 }
 
 // serveCounter is an EGD server that answers 0x02 with anything.

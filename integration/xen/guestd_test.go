@@ -25,7 +25,7 @@ const (
 // guest's kernel bears it. (That it seeds over a ring, and what hostd makes of a
 // restore, hostdInDom0 shows.)
 func guestdInDomU(t *testing.T, shared *sharing) {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), partTime)
 	defer cancel()
 	for _, name := range []string{"web1", "db1"} {
 		t.Run(name, func(t *testing.T) {
@@ -91,6 +91,8 @@ func stop(ctx context.Context, t *testing.T, guestd *rig.Program) {
 // idle waits until the guest's guestd has no event channel.
 func idle(ctx context.Context, t *testing.T, d *rig.DomU) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
 	for {
 		exit, err := d.Run(ctx, 10*time.Second, "sh", "-c", "ls -l /proc/[0-9]*/fd | grep -c /dev/xen/evtchn")
 		if err != nil {

@@ -4,6 +4,7 @@ package xen
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -32,7 +33,10 @@ func TestXen(t *testing.T) {
 		{"commands", commands},
 		{"example create", exampleCreate},
 	} {
-		t.Run(part.name, func(t *testing.T) { part.run(t, &shared) })
+		if !t.Run(part.name, func(t *testing.T) { part.run(t, &shared) }) {
+			// At once: go test says it when all the others have run, if they come so far.
+			fmt.Printf("%s: TestXen/%s; the others are run still\n", rig.FailedMark, part.name)
+		}
 	}
 	t.Run("nothing is left", func(t *testing.T) {
 		shared.close()
@@ -57,6 +61,9 @@ func (s *sharing) channelOf(name string) string { return filepath.Join(s.folder,
 
 // get gives domUs by name, which are up then. They boot one after the other: a PVH
 // kernel that shares an emulated processor takes minutes to find out how fast it is.
+//
+// A test that fails ends them: it may have left programs in them, and a guestd or another
+// that offers a ring takes the place of the one that the next test's program offers.
 func (s *sharing) get(t *testing.T, names ...string) []*rig.DomU {
 	t.Helper()
 	domUs := make([]*rig.DomU, len(names))
@@ -68,6 +75,7 @@ func (s *sharing) get(t *testing.T, names ...string) []*rig.DomU {
 		t.Cleanup(func() {
 			if t.Failed() {
 				t.Logf("the end of the console of %s:\n%s", d.Name, rig.Tail(d.Log, 10))
+				s.end(d.Name)
 			}
 		})
 		if d.ID() != 0 {
@@ -112,10 +120,14 @@ func (s *sharing) close() {
 	}
 }
 
+// partTime bounds each part but one: it takes a minute at most on a quiet machine. All
+// together, they are bounded by the rig.
+const partTime = 2 * time.Minute
+
 // until waits for what is to come soon.
 func until(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !so(); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(40 * time.Second); !so(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("still not: ", what)
 		}

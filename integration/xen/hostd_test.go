@@ -26,14 +26,15 @@ import (
 // when hostd was killed, and when they were saved and restored; they share a short
 // supply by their weights; and nothing of them is left.
 func hostdInDom0(t *testing.T, shared *sharing) {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), partTime*3/2)
 	defer cancel()
 	h := newHosting(ctx, t)
 	for name, weight := range map[string]string{"light": "1", "heavy": "3"} { // before they are there
-		policy := xenhost.Policy{Class: "gold", Weight: weight}
-		if err := xenhost.SetPolicy(h.store, shared.prepare(t, name).UUID, policy); err != nil {
+		policy, uuid := xenhost.Policy{Class: "gold", Weight: weight}, shared.prepare(t, name).UUID
+		if err := xenhost.SetPolicy(h.store, uuid, policy); err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { _, _ = xenhost.RemovePolicy(h.store, uuid) }) // if it does not come to "gone"
 	}
 	domUs := shared.get(t, "light", "heavy")
 	stop := h.guestds(ctx, t, domUs)
@@ -230,13 +231,16 @@ func (h *hosting) shares(ctx context.Context, t *testing.T, domUs []*rig.DomU) {
 		measured = 16 * time.Second
 		tol      = 0.02
 	)
-	var drinkers []*rig.Program
 	for _, d := range domUs {
 		drinker, err := d.Start(ctx, "/bin/hostile", "honest")
 		if err != nil {
 			t.Fatal(err)
 		}
-		drinkers = append(drinkers, drinker)
+		t.Cleanup(func() { // however this ends: guestd is to offer its ring next, and alone
+			if exit, err := drinker.Stop(ctx); err != nil || exit.Stderr != "" {
+				t.Errorf("%s: %+v, %v", d.Name, exit, err)
+			}
+		})
 	}
 	h.noise.SetRate(short)
 	until(t, "the reservoir is drained", func() bool {
@@ -258,11 +262,6 @@ func (h *hosting) shares(ctx context.Context, t *testing.T, domUs []*rig.DomU) {
 	}
 	if rate := (light + heavy) / measured.Seconds(); rate < short*0.9 || rate > short*1.1 {
 		t.Errorf("together they got %.0f bytes/s of %d", rate, short)
-	}
-	for i, d := range domUs {
-		if exit, err := drinkers[i].Stop(ctx); err != nil || exit.Stderr != "" {
-			t.Errorf("%s: %+v, %v", d.Name, exit, err)
-		}
 	}
 }
 

@@ -33,7 +33,9 @@ func processorState(t *testing.T, shared *sharing) {
 	})
 	both.Go(func() {
 		var errors strings.Builder
-		cmd := exec.Command("sh", "-c", script)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, "sh", "-c", script)
 		cmd.Stderr = &errors
 		out, err := cmd.Output()
 		checkSums(t, "dom0", string(out), errors.String(), rounds, err)

@@ -1,6 +1,4 @@
-//go:build linux
-
-package main
+package rig
 
 import (
 	"context"
@@ -10,17 +8,14 @@ import (
 	"strings"
 )
 
-// beside are packages whose libraries or programs the peers and their measurement
-// need, and which a machine with Debian need not have.
-var beside = []string{"strace", "libunwind8", "libhavege2", "libcrypto++8", "libgcrypt20", "libgpg-error0", "zlib1g", "liblzma5"}
-
-// unpack downloads packages and unpacks them under root, and returns their versions.
-// It installs nothing and runs nothing of theirs.
-func unpack(ctx context.Context, root string, packages []string) (map[string]string, error) {
+// Unpack downloads Debian packages and unpacks them under root, and returns their
+// versions. It installs nothing and runs nothing of theirs: many of them would start
+// a daemon.
+func Unpack(ctx context.Context, root string, packages ...string) (map[string]string, error) {
 	fetch := exec.CommandContext(ctx, "apt-get", append([]string{"download", "-q"}, packages...)...)
 	fetch.Dir = root
 	if text, err := fetch.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("download Debian's packages of the peers (apt-get update first, as root?): %w\n%s", err, text)
+		return nil, fmt.Errorf("download %s (apt-get update first, as root?): %w\n%s", strings.Join(packages, " "), err, text)
 	}
 	files, err := filepath.Glob(filepath.Join(root, "*.deb"))
 	if err != nil {
