@@ -73,11 +73,13 @@ func (b *Bucket) Wait(now time.Duration, n int) time.Duration {
 }
 
 // Set changes the limits. What was saved stays, up to the new burst; what is
-// owed stays owed. Where there was no limit, the new one begins with a full
-// bucket.
+// owed stays owed. Where there was no limit nothing was saved: the new one begins
+// with one request, or who can have it taken away and given back would have a
+// whole burst each time.
 func (b *Bucket) Set(now time.Duration, rate float64, burst int) {
 	if b.rate == 0 {
 		*b = NewBucket(now, rate, burst)
+		b.level = min(b.level, Quantum)
 		return
 	}
 	b.refill(now)

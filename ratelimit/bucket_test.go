@@ -28,6 +28,20 @@ func TestBucketGivesItsRateAfterItsBurst(t *testing.T) {
 	}
 }
 
+// A limit that is taken away and given back is no new burst.
+func TestNoLimitSavesNothing(t *testing.T) {
+	b := NewBucket(0, 1, 4096)
+	b.Take(0, 4096)
+	b.Set(0, 0, 0)
+	b.Set(0, 1, 4096)
+	if got := b.Level(0); got != Quantum {
+		t.Fatalf("it begins with %d bytes, want those of one request", got)
+	}
+	if got := b.Level(10 * time.Second); got != Quantum+10 {
+		t.Fatalf("level %d after 10 s", got)
+	}
+}
+
 func TestBucketPaysAnAdvanceBack(t *testing.T) {
 	b := NewBucket(0, 64, 64)
 	b.Take(0, 64)

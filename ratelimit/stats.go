@@ -24,7 +24,11 @@ const (
 )
 
 // begin notes that the reader waits from now on. The caller holds mu.
-func (t *Tap) begin(why cause) { t.since, t.why = t.s.opt.Now(), why }
+func (t *Tap) begin(why cause) {
+	if !t.quiet {
+		t.since, t.why = t.s.opt.Now(), why
+	}
+}
 
 // end adds what the reader has waited. The caller holds mu.
 func (t *Tap) end() {

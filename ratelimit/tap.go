@@ -27,6 +27,7 @@ type Tap struct {
 	bucket Bucket
 	wish   wish
 	busy   bool // a reader holds turn: nobody may overtake it
+	quiet  bool // who holds turn is no reader: its wait is not in stats
 	fresh  int  // bytes of the advance not yet given
 	timer  *time.Timer
 	stats  Stats
@@ -138,6 +139,17 @@ func (t *Tap) Available() int {
 		return min(n, Quantum)
 	}
 	return n
+}
+
+// Wait is how long until the tap's own bucket lets n bytes through, or as many as one
+// turn gives.
+func (t *Tap) Wait(n int) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.fresh > 0 {
+		return 0
+	}
+	return t.bucket.Wait(t.s.opt.Now(), min(n, Quantum))
 }
 
 // Fresh tells the tap that its guest has had nothing yet: it has connected,

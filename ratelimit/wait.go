@@ -71,6 +71,13 @@ func (t *Tap) Read(p []byte) (int, error) { return t.ReadContext(context.Backgro
 // returns os.ErrClosed after Close, and ctx's error when ctx is done; nothing is
 // lost then. Several readers are served in the order in which they came.
 func (t *Tap) ReadContext(ctx context.Context, p []byte) (int, error) {
+	return t.ReadUntil(ctx, nil, p)
+}
+
+// ReadUntil is ReadContext, and returns 0 and no error when over is closed: for who has
+// to look at something else then, and a context of its own for each read would cost
+// memory.
+func (t *Tap) ReadUntil(ctx context.Context, over <-chan struct{}, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -81,11 +88,13 @@ func (t *Tap) ReadContext(ctx context.Context, p []byte) (int, error) {
 	case t.turn <- struct{}{}:
 	case <-t.closed:
 		return 0, os.ErrClosed
+	case <-over:
+		return 0, nil
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
 	began := t.s.opt.Now()
-	n, err := t.readInTurn(ctx, p)
+	n, err := t.readInTurn(ctx, over, p)
 	<-t.turn
 	if n > 0 {
 		t.s.opt.ObserveWait(max(t.s.opt.Now()-began, 0))
@@ -94,7 +103,7 @@ func (t *Tap) ReadContext(ctx context.Context, p []byte) (int, error) {
 }
 
 // readInTurn waits for the bucket, then for the supply.
-func (t *Tap) readInTurn(ctx context.Context, p []byte) (int, error) {
+func (t *Tap) readInTurn(ctx context.Context, over <-chan struct{}, p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.busy = true
@@ -109,22 +118,34 @@ func (t *Tap) readInTurn(ctx context.Context, p []byte) (int, error) {
 		if n := t.try(p); n > 0 {
 			return n, nil
 		}
+		if isOver(over) {
+			return 0, nil
+		}
 		if !t.wish.made {
 			now := t.s.opt.Now()
 			n := t.allowed(now, min(len(p), Quantum))
 			if n == 0 {
-				t.waitForBucket(ctx, t.bucket.Wait(now, min(len(p), Quantum)))
+				t.waitForBucket(ctx, over, t.bucket.Wait(now, min(len(p), Quantum)))
 				continue
 			}
 			t.want(now, n)
 		}
-		t.waitForSupply(ctx)
+		t.waitForSupply(ctx, over)
+	}
+}
+
+func isOver(over <-chan struct{}) bool {
+	select {
+	case <-over:
+		return true
+	default:
+		return false
 	}
 }
 
 // waitForBucket returns after d, or earlier when something changed. It gives mu
 // up while it waits.
-func (t *Tap) waitForBucket(ctx context.Context, d time.Duration) {
+func (t *Tap) waitForBucket(ctx context.Context, over <-chan struct{}, d time.Duration) {
 	if t.timer == nil {
 		t.timer = time.NewTimer(d)
 	} else {
@@ -136,6 +157,7 @@ func (t *Tap) waitForBucket(ctx context.Context, d time.Duration) {
 	case <-t.timer.C:
 	case <-t.kick:
 	case <-t.closed:
+	case <-over:
 	case <-ctx.Done():
 	}
 	t.timer.Stop()
@@ -145,7 +167,7 @@ func (t *Tap) waitForBucket(ctx context.Context, d time.Duration) {
 
 // waitForSupply returns when the wish was served, or earlier when the reader is
 // to give up. It gives mu up while it waits.
-func (t *Tap) waitForSupply(ctx context.Context) {
+func (t *Tap) waitForSupply(ctx context.Context, over <-chan struct{}) {
 	t.begin(causeSupply)
 	t.mu.Unlock()
 	served := false
@@ -153,6 +175,7 @@ func (t *Tap) waitForSupply(ctx context.Context) {
 	case <-t.wish.flow.ok:
 		served = true
 	case <-t.closed:
+	case <-over:
 	case <-ctx.Done():
 	}
 	t.mu.Lock()

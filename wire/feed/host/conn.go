@@ -128,15 +128,17 @@ func (c *conn) push(ctx context.Context) error {
 		size = DefaultPush
 	}
 	p := c.data[:min(size, chunk)]
+	whole := true
 	for got := 0; got < len(p); {
-		n, err := c.server.Tap.ReadContext(ctx, p[got:])
+		n, full, err := c.server.read(ctx, p[got:])
 		if got += n; n == 0 && err != nil {
 			clear(p)
 			return err
 		}
+		whole = whole && full
 	}
 	_, _ = rand.Read(c.epoch[:]) // never fails since Go 1.24
-	err := c.send(feed.TypePush, p)
+	err := c.send(feed.TypePush, p, whole)
 	if err == nil {
 		c.count.Pushes.Add(1)
 	}
@@ -145,11 +147,11 @@ func (c *conn) push(ctx context.Context) error {
 
 func (c *conn) grant(ctx context.Context, want int) error {
 	p := c.data[:want]
-	n := c.server.Tap.TryRead(p)
+	n, full := c.server.tryRead(p)
 	if n == 0 {
 		wait, done := c.debt.interruptible(ctx)
 		var err error
-		n, err = c.server.Tap.ReadContext(wait, p)
+		n, full, err = c.server.read(wait, p)
 		interrupted := wait.Err() != nil
 		done()
 		if n == 0 && !interrupted {
@@ -160,12 +162,12 @@ func (c *conn) grant(ctx context.Context, want int) error {
 		}
 	}
 	c.debt.paid(n)
-	return c.send(feed.TypeGrant, p[:n])
+	return c.send(feed.TypeGrant, p[:n], full)
 }
 
-// send writes p, which the reservoir gave as full entropy, and zeroes it.
-func (c *conn) send(t feed.Type, p []byte) error {
-	b, err := feed.Append(c.frame[:0], &feed.Frame{Type: t, Epoch: c.epoch, Bits: uint32(8 * len(p)), Data: p})
+// send writes p and zeroes it. Full says that all of it has full entropy.
+func (c *conn) send(t feed.Type, p []byte, full bool) error {
+	b, err := feed.Append(c.frame[:0], &feed.Frame{Type: t, Epoch: c.epoch, Bits: claim(len(p), full), Data: p})
 	if err == nil {
 		_, err = c.rw.Write(b)
 	}

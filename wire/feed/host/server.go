@@ -112,3 +112,28 @@ func (s *Server) remove(c *conn) {
 	defer s.mu.Unlock()
 	delete(s.conns, c)
 }
+
+// tryRead and read ask the tap for what it gives and whether that has full entropy.
+func (s *Server) tryRead(p []byte) (n int, full bool) {
+	if tap, ok := s.Tap.(wire.Graded); ok {
+		return tap.TryReadGraded(p)
+	}
+	return s.Tap.TryRead(p), true
+}
+
+func (s *Server) read(ctx context.Context, p []byte) (n int, full bool, err error) {
+	if tap, ok := s.Tap.(wire.Graded); ok {
+		return tap.ReadGraded(ctx, p)
+	}
+	n, err = s.Tap.ReadContext(ctx, p)
+	return n, true, err
+}
+
+// claim is the min-entropy, in bits, that a frame of n bytes says it has. One with
+// bytes of a generator in it says no more than what that is worth.
+func claim(n int, full bool) uint32 {
+	if full {
+		return uint32(8 * n)
+	}
+	return uint32(min(8*n, wire.Strength))
+}
