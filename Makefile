@@ -15,7 +15,8 @@ RACE_PACKAGES := gcc libc6-dev
 LIBVIRT_PACKAGES := libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-utils apparmor
 XEN_PACKAGES := xen-system-amd64 xenstore-utils qemu-system-xen libxen-dev linux-image-amd64 busybox-static zstd
 DEBIAN_PACKAGES := mmdebstrap e2fsprogs
-TEST_PACKAGES := $(GUEST_PACKAGES) $(RACE_PACKAGES) $(LIBVIRT_PACKAGES) $(XEN_PACKAGES) $(DEBIAN_PACKAGES) systemd strace
+SOURCE_PACKAGES := swtpm libgd3
+TEST_PACKAGES := $(GUEST_PACKAGES) $(RACE_PACKAGES) $(LIBVIRT_PACKAGES) $(XEN_PACKAGES) $(DEBIAN_PACKAGES) $(SOURCE_PACKAGES) systemd strace
 
 export CGO_ENABLED ?= 0
 GO_BUILD := go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
@@ -63,7 +64,7 @@ test: ## all of check, and the real rigs: QEMU guests, libvirt, Xen, FIFOs, syst
 	@$(MAKE) --no-print-directory rigs IMAGE=$(CURDIR)/build/debian
 	@rm -rf build/debian
 
-WAITING := /(demo|peers|rig)(/|$$)
+WAITING := /(demo|peers|rig|sources)(/|$$)
 RIG = CI=$(or $(CI),true) go test -count=1 -timeout 12m -v
 
 rigs: build

@@ -14,13 +14,20 @@ var (
 	errSlow      = errors.New("the writer of the capture is too slow for the source")
 )
 
-// capture is the way of raw samples to one caller of Capture. The pump fills and
-// closes chunks; the caller closes gone.
+// capture is the way of raw samples to one caller of Capture or CaptureRestarts. The
+// pump fills and closes chunks; the caller closes gone.
 type capture struct {
-	left   int
+	left   int // samples; of CaptureRestarts, in each row
 	chunks chan []byte
 	gone   chan struct{}
 	err    error // is set before chunks is closed
+
+	restarts int             // 0: what the stream that is there goes on with is wanted
+	caller   context.Context // of CaptureRestarts
+}
+
+func newCapture(n int) *capture {
+	return &capture{left: n, chunks: make(chan []byte, 128), gone: make(chan struct{})}
 }
 
 // Capture writes the next n raw samples of the source to w instead of pouring
@@ -31,7 +38,7 @@ func (p *Pump) Capture(ctx context.Context, n int, w io.Writer) error {
 	if n <= 0 {
 		return fmt.Errorf("capture %d bytes: ask for 1 or more", n)
 	}
-	c := &capture{left: n, chunks: make(chan []byte, 128), gone: make(chan struct{})}
+	c := newCapture(n)
 	if !p.capture.CompareAndSwap(nil, c) {
 		return errCapturing
 	}
@@ -41,6 +48,11 @@ func (p *Pump) Capture(ctx context.Context, n int, w io.Writer) error {
 		return fmt.Errorf("source %q is %s: only one that is up can be captured", s.Name, s.State)
 	}
 	p.leash.Load().cancel() // the sink may be full for long; a window is lost to this
+	return c.write(ctx, w)
+}
+
+// write writes what comes to w until the pump ends it, or ctx.
+func (c *capture) write(ctx context.Context, w io.Writer) error {
 	for {
 		select {
 		case chunk, ok := <-c.chunks:
@@ -84,7 +96,7 @@ func (c *capture) wipe() {
 // are left to be poured.
 func (p *Pump) divert(ctx context.Context, ready []byte) []byte {
 	c := p.capture.Load()
-	if c == nil || len(ready) == 0 {
+	if c == nil || c.restarts > 0 || len(ready) == 0 {
 		return ready
 	}
 	select {

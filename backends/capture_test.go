@@ -119,15 +119,11 @@ func TestCaptureRefusedOrCut(t *testing.T) {
 	})
 }
 
-func newCapture(n, room int) *capture {
-	return &capture{left: n, chunks: make(chan []byte, room), gone: make(chan struct{})}
-}
-
 // TestCaptureEndIsItsOwn has a caller leave and another one come while the pump is
 // at the end of the first one's capture: the second one's goes on.
 func TestCaptureEndIsItsOwn(t *testing.T) {
 	p := NewPump(Config{}, sixBits(nil), nowhere{}, PumpOptions{})
-	first, second := newCapture(10, 1), newCapture(10, 1)
+	first, second := newCapture(10), newCapture(10)
 	p.capture.Store(first)
 	first.leave(p)
 	p.capture.Store(second)
@@ -151,7 +147,7 @@ func TestCaptureEndIsItsOwn(t *testing.T) {
 // TestCaptureLeavesNothing offers samples to a caller that has left.
 func TestCaptureLeavesNothing(t *testing.T) {
 	p := NewPump(Config{}, sixBits(nil), nowhere{}, PumpOptions{})
-	c := newCapture(1000, 128)
+	c := newCapture(1000)
 	p.capture.Store(c)
 	c.leave(p)
 	for range 100 { // which of the two ways is chosen is chance
@@ -172,7 +168,7 @@ func TestCaptureLeavesNothing(t *testing.T) {
 func TestCaptureLeavesNothingInARace(t *testing.T) {
 	p := NewPump(Config{}, sixBits(nil), nowhere{}, PumpOptions{})
 	for range 1000 {
-		c := newCapture(1000, 128)
+		c := newCapture(1000)
 		p.capture.Store(c)
 		done := make(chan struct{})
 		go func() {

@@ -1,9 +1,9 @@
 package backends
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -16,8 +16,9 @@ import (
 // subject is one source under the contract. write, if not nil, puts bytes where
 // the source reads them; until then a Read waits.
 type subject struct {
-	source Source
-	write  func(p []byte)
+	source  Source
+	write   func(p []byte)
+	assumed float64 // what it claims when nothing was assessed; 0: AssumedMinEntropy
 }
 
 // subjects is every kind of source, over every way in which it reads.
@@ -88,7 +89,7 @@ func TestSourceContract(t *testing.T) {
 				return
 			}
 			t.Run("reads", func(t *testing.T) { readsTwice(t, make(t, 0)) })
-			t.Run("claim", func(t *testing.T) { claims(t, make(t, 0).source, make(t, 6).source) })
+			t.Run("claim", func(t *testing.T) { claims(t, make(t, 0), make(t, 6)) })
 			t.Run("close", func(t *testing.T) { closes(t, make(t, 0)) })
 		})
 	}
@@ -116,12 +117,12 @@ func readsTwice(t *testing.T, s subject) {
 	eventually(t, "descriptors are left open", func() bool { return openFiles(t) <= files+1 })
 }
 
-func claims(t *testing.T, assumed, assessed Source) {
+func claims(t *testing.T, assumed, assessed subject) {
 	for _, c := range []struct {
 		source  Source
 		want    float64
 		assumed bool
-	}{{assumed, AssumedMinEntropy, true}, {assessed, 6, false}} {
+	}{{assumed.source, cmp.Or(assumed.assumed, AssumedMinEntropy), true}, {assessed.source, 6, false}} {
 		stream, info, err := c.source.Open()
 		check(t, err)
 		if info.Kind == "" || info.Origin == "" || info.MinEntropy != c.want || info.Assumed != c.assumed {
@@ -227,18 +228,8 @@ func writer(t testing.TB, w io.Writer) func([]byte) {
 
 // pty returns a character device in raw mode, and the end that feeds it.
 func pty(t testing.TB) (path string, master *os.File) {
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	check(t, err)
-	t.Cleanup(func() { _ = master.Close() })
-	raw, err := master.SyscallConn()
-	check(t, err)
-	check(t, raw.Control(func(fd uintptr) {
-		check(t, unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0))
-		path = fmt.Sprintf("/dev/pts/%d", must(unix.IoctlGetInt(int(fd), unix.TIOCGPTN)))
-	}))
-	slave, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0) // keeps the settings
-	check(t, err)
-	t.Cleanup(func() { _ = slave.Close() })
+	path, master = newTTY(t)
+	slave := other(t, path) // keeps the settings
 	mode := must(unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS))
 	mode.Iflag, mode.Oflag, mode.Lflag = 0, 0, 0
 	mode.Cc[unix.VMIN], mode.Cc[unix.VTIME] = 1, 0

@@ -14,8 +14,10 @@ type Fake struct {
 	// Fill, if not nil, is what Read calls. When it returns nothing and no error,
 	// that Read waits for Close.
 	Fill func(p []byte) (int, error)
-	// Info is what Open returns; an empty Kind, Origin or MinEntropy is filled in.
-	Info Info
+	// Info is what Open returns; an empty Kind, Origin or MinEntropy is filled in, and
+	// it is credited unless Uncredited is set.
+	Info       Info
+	Uncredited bool
 }
 
 // Open returns a stream over Fill.
@@ -35,6 +37,7 @@ func (f *Fake) Open() (io.ReadCloser, Info, error) {
 	if info.MinEntropy == 0 {
 		info.MinEntropy, info.Assumed = AssumedMinEntropy, true
 	}
+	info.Credited = !f.Uncredited
 	return &fakeStream{fill: f.Fill, closed: make(chan struct{})}, info, nil
 }
 

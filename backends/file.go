@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -22,8 +23,18 @@ type fileSource struct {
 	rdev   uint64 // the number of that one
 }
 
+// kernelPool is /dev/urandom and /dev/random: one generator, which hostd itself may feed.
+var kernelPool = []uint64{unix.Mkdev(1, 9), unix.Mkdev(1, 8)} // MEM_MAJOR: include/uapi/linux/major.h; drivers/char/mem.c
+
 func newFile(c Config) *fileSource {
 	return &fileSource{config: c, hwrng: newHWRNG(c), rdev: unix.Mkdev(miscMajor, hwrngMinor)}
+}
+
+func checkFile(c Config) error {
+	if c.Path == "" {
+		return refuse("path", "the path of a character device, a FIFO or a file", "no path is given")
+	}
+	return nil
 }
 
 func (s *fileSource) Open() (io.ReadCloser, Info, error) {
@@ -34,6 +45,7 @@ func (s *fileSource) Open() (io.ReadCloser, Info, error) {
 	}
 	number := *st.Sys().(*syscall.Stat_t)
 	origin := fmt.Sprintf("file:%d:%d", number.Dev, number.Ino)
+	found := Unknown // what writes there is for the operator to know
 	var stream io.ReadCloser
 	kind := st.Mode().Type()
 	switch {
@@ -49,7 +61,10 @@ func (s *fileSource) Open() (io.ReadCloser, Info, error) {
 	case kind == fs.ModeDevice|fs.ModeCharDevice && number.Rdev == s.rdev:
 		return s.hwrng.Open()
 	case kind == fs.ModeDevice|fs.ModeCharDevice:
-		origin = fmt.Sprintf("dev:%d:%d", unix.Major(number.Rdev), unix.Minor(number.Rdev))
+		origin = deviceOrigin(number.Rdev)
+		if slices.Contains(kernelPool, number.Rdev) {
+			origin, found = deviceOrigin(kernelPool[0]), Generated
+		}
 		stream, err = s.hwrng.device.open(path)
 	default:
 		err = fmt.Errorf("open %s: it is a %s: name a character device, a FIFO, or a regular file with consume = true",
@@ -58,8 +73,7 @@ func (s *fileSource) Open() (io.ReadCloser, Info, error) {
 	if err != nil {
 		return nil, Info{}, err
 	}
-	// Physical stays false: what writes there is for the operator to know.
-	return stream, s.config.claim(Info{Path: path, Driver: modeName(kind), Origin: origin}, 8), nil
+	return stream, s.config.claim(Info{Path: path, Driver: modeName(kind), Origin: origin, Noise: found}, 8), nil
 }
 
 func modeName(m fs.FileMode) string {

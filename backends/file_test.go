@@ -20,28 +20,6 @@ import (
 
 const consumerEnv = "HEADGATE_TEST_CONSUME"
 
-func TestConfigRefused(t *testing.T) {
-	for _, c := range []struct {
-		config Config
-		want   string
-	}{
-		{Config{Type: "dice"}, `type "dice" is unknown: use one of file, hwrng, rdseed`},
-		{Config{Type: "tpm"}, `type "tpm" is not built yet`},
-		{Config{Type: "file"}, "needs a path"},
-		{Config{Type: "rdseed", Path: "/dev/x"}, "takes no path"},
-		{Config{Type: "hwrng", Consume: true}, "consume is for"},
-		{Config{Type: "hwrng", MinEntropy: 9}, "min_entropy 9 is not possible"},
-		{Config{Type: "hwrng", MinEntropy: -1}, "min_entropy -1 is not possible"},
-		{Config{Type: "hwrng", MinEntropy: 1e-9}, "min_entropy 1e-09 is not possible: give 0.001 to 8"},
-	} {
-		c.config.Name = "trng0"
-		_, err := New(c.config)
-		if err == nil || !strings.HasPrefix(err.Error(), `source "trng0": `) || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%+v: %v", c.config, err)
-		}
-	}
-}
-
 func TestFileRefused(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -111,7 +89,7 @@ func TestFileOrigin(t *testing.T) {
 		want    string // "" is any
 	}{
 		{[]string{"/dev/zero", link("/dev/zero"), "/dev/../dev/zero"}, false, "dev:1:5"},
-		{[]string{"/dev/urandom", link("/dev/urandom")}, false, "dev:1:9"},
+		{[]string{"/dev/urandom", link("/dev/urandom"), "/dev/random"}, false, "dev:1:9"},
 		{[]string{fifo, second, link(fifo)}, false, ""},
 		{[]string{mkfifo(t)}, false, ""},
 		{[]string{regular, dir + "/../" + filepath.Base(dir) + "/samples"}, true, ""},
@@ -136,6 +114,18 @@ func TestFileOrigin(t *testing.T) {
 	}
 }
 
+// TestFileOnKernelPool has what hostd may feed itself count nothing by itself.
+func TestFileOnKernelPool(t *testing.T) {
+	for h, credited := range map[float64]bool{0: false, 7: true} {
+		stream, info, err := build(t, Config{Type: "file", Path: "/dev/random", MinEntropy: h}).Open()
+		check(t, err)
+		check(t, stream.Close())
+		if info.Noise != Generated || info.Credited != credited {
+			t.Errorf("%+v", info)
+		}
+	}
+}
+
 // TestFileOnHWRNG has type file over the device that type hwrng reads, with another
 // number in its place: what the kernel says of its driver holds for both.
 func TestFileOnHWRNG(t *testing.T) {
@@ -150,7 +140,7 @@ func TestFileOnHWRNG(t *testing.T) {
 	stream, info, err := s.Open()
 	check(t, err)
 	defer stream.Close()
-	want := Info{Kind: "file", Path: link, Driver: "ath9k", Origin: originOf(t, h), MinEntropy: 1, Assumed: true, Physical: true}
+	want := Info{Kind: "file", Path: link, Driver: "ath9k", Origin: originOf(t, h), MinEntropy: 1, Assumed: true, Noise: Physical, Credited: true}
 	if info != want {
 		t.Errorf("info\n got %+v\nwant %+v", info, want)
 	}

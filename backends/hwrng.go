@@ -2,6 +2,7 @@ package backends
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -71,13 +72,17 @@ func (h *hwrng) open(w *watched) (info Info, err error) {
 
 // describe judges what the kernel says. An unknown driver, and virtio, whose bytes
 // come from the host above this one, are not physical sources of this host; they
-// may be good ones all the same.
+// may be good ones all the same. So may a TPM, which gives here what it gives as type
+// "tpm", but here the kernel credits it, up to its rng_quality.
 func (h *hwrng) describe(driver, quality *attribute) (Info, error) {
 	info := Info{Path: h.path, Driver: driver.value, Origin: driver.value}
 	if driver.value == "" {
 		info.Driver, info.Origin = "unknown", "hwrng"
 	}
-	info.Physical = driver.value != "" && !strings.HasPrefix(driver.value, "virtio")
+	tpm := strings.HasPrefix(driver.value, "tpm-rng-") // hwrng_name in drivers/char/tpm/tpm-chip.c
+	if driver.value != "" && !tpm && !strings.HasPrefix(driver.value, "virtio") {
+		info.Noise = Physical
+	}
 	bits := 8.0
 	if h.config.MinEntropy == 0 && quality.file != nil {
 		q, err := strconv.ParseUint(quality.value, 10, 16)
@@ -94,7 +99,11 @@ func (h *hwrng) describe(driver, quality *attribute) (Info, error) {
 		}
 		bits *= float64(q) / fullScale
 	}
-	return h.config.claim(info, bits), nil
+	info = h.config.claim(info, bits)
+	if tpm {
+		info.Noise = cmp.Or(h.config.Noise, Generated)
+	}
+	return info, nil
 }
 
 // watched is a stream that ends when an attribute is no longer what it was at

@@ -25,7 +25,7 @@ func newLeash(ctx context.Context, d time.Duration) *leash {
 // pour gives ready samples to the sink. If that has no room in time they are
 // dropped, which is no error: the source has to be read on, since its tests go on
 // whether anybody drinks or not.
-func (p *Pump) pour(ctx context.Context, ready []byte, h float64) error {
+func (p *Pump) pour(ctx context.Context, ready []byte, h float64, credited bool) error {
 	if len(ready) == 0 {
 		return nil
 	}
@@ -33,7 +33,7 @@ func (p *Pump) pour(ctx context.Context, ready []byte, h float64) error {
 	l.timer.Reset(p.options.PourTimeout)
 	err := p.sink.Pour(l, ready, h)
 	l.timer.Stop()
-	if err == nil {
+	if err == nil && credited {
 		p.record.credit(float64(len(ready)) * h)
 	}
 	if l.Err() == nil {

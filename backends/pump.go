@@ -12,10 +12,12 @@ import (
 
 // Sink takes tested samples.
 type Sink interface {
-	// SetOrigin tells where the samples come from, after each Open and before
-	// anything of that stream is poured: the driver behind a device, and with it
-	// the origin, is not known sooner and may change.
-	SetOrigin(origin string)
+	// Begin tells where the samples come from and whether they count, after each Open
+	// and before anything of that stream is poured: the driver behind a device, and
+	// with it the origin, is not known sooner and may change. What is not used yet of
+	// the stream before is forfeited. It is not when that ends: unless by a failure, it
+	// was good.
+	Begin(origin string, credited bool)
 	// Pour takes samples of h bits of min-entropy each, and waits for room until
 	// ctx is done. The samples remain the caller's.
 	Pour(ctx context.Context, samples []byte, h float64) error
@@ -44,6 +46,7 @@ type Pump struct {
 
 	told    string // the last state that an event told of, but for starting
 	capture atomic.Pointer[capture]
+	cut     atomic.Pointer[context.CancelFunc] // ends the stream that is there
 	leash   atomic.Pointer[leash]
 }
 
@@ -69,9 +72,19 @@ func (p *Pump) Run(ctx context.Context) error {
 	}()
 	pause := p.options.RetryMin
 	for {
-		up, err := p.stream(ctx)
+		streamCtx, cut := context.WithCancel(ctx)
+		p.cut.Store(&cut)
+		up, err := p.stream(streamCtx)
+		// A failure just before the cut is told like any other, and ends the capture.
+		wasCut := streamCtx.Err() != nil && !errors.As(err, new(*health.Failure))
+		cut()
 		if ctx.Err() != nil {
 			return nil
+		}
+		if wasCut { // for a capture of restarts
+			p.restart(ctx, p.capture.Load())
+			pause = p.options.RetryMin
+			continue
 		}
 		// In this order: a capture that comes in between sees the new state itself.
 		p.settle(err, up > 0)

@@ -23,6 +23,7 @@ type bucket struct {
 	mu       sync.Mutex
 	poured   []byte
 	origin   string
+	credited bool
 	forfeits int
 	full     bool
 }
@@ -48,10 +49,10 @@ func (b *bucket) Forfeit() {
 	b.forfeits++
 }
 
-func (b *bucket) SetOrigin(origin string) {
+func (b *bucket) Begin(origin string, credited bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.origin = origin
+	b.origin, b.credited = origin, credited
 }
 
 func (b *bucket) bytes() []byte {
@@ -416,8 +417,42 @@ func TestPumpCreditAndOriginChange(t *testing.T) {
 		if s := r.Status(); r.origin != "new" || s.MinEntropy != 2 || !s.Assumed {
 			t.Errorf("origin %q, status %+v", r.origin, s)
 		}
-		if got, want := r.events[3].Detail, "from 6 to 2 bits per byte"; got != want {
+		if got, want := r.events[3].Detail, "from 6 bits per byte to 2 bits per byte"; got != want {
 			t.Errorf("detail %q, want %q", got, want)
+		}
+	})
+}
+
+// TestPumpUncredited has a source be tested and poured all the same; only then it is
+// credited, and that is told.
+func TestPumpUncredited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		samples := good(startup+4*window, 11)
+		clear(samples[startup+3*window:])
+		source := streams(samples, good(startup+2*window, 12))
+		source.Uncredited = true
+		refuse := source.Refuse
+		source.Refuse = func() error {
+			source.Uncredited = source.Fill == nil
+			return refuse()
+		}
+		r := start(t, source, new(bucket), PumpOptions{RetryMin: time.Second})
+		defer r.stop()
+		synctest.Wait()
+		r.wantEvents(t, StartupPassed, SourceUp, SourceFailed+" rct")
+		if n := len(r.bytes()); n < 2*window || r.forfeits != 1 || r.credited {
+			t.Errorf("poured %d bytes, %d forfeits, credited %v", n, r.forfeits, r.credited)
+		}
+		if s := r.Status(); s.EntropyBits != 0 || s.Credited || s.LastError == nil || s.LastError.Text != s.Error {
+			t.Errorf("status %+v", s)
+		}
+		pass(2 * time.Second)
+		r.wantEvents(t, StartupPassed, SourceUp, SourceFailed+" rct", CreditChanged, StartupPassed, SourceUp)
+		if got, want := r.events[3].Detail, "from 6 bits per byte (not credited) to 6 bits per byte"; got != want {
+			t.Errorf("detail %q, want %q", got, want)
+		}
+		if s := r.Status(); s.EntropyBits == 0 || !s.Credited || !r.credited || s.Error != "" || s.LastError == nil {
+			t.Errorf("status %+v, last error %+v", s, s.LastError)
 		}
 	})
 }
@@ -425,7 +460,7 @@ func TestPumpCreditAndOriginChange(t *testing.T) {
 type nowhere struct{}
 
 func (nowhere) Pour(context.Context, []byte, float64) error { return nil }
-func (nowhere) SetOrigin(string)                            {}
+func (nowhere) Begin(string, bool)                          {}
 func (nowhere) Forfeit()                                    {}
 
 func TestWindowDoesNotAllocate(t *testing.T) {

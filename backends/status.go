@@ -18,6 +18,9 @@ const (
 	Up       = "up"
 	Failed   = "failed" // a health test stopped it
 	Ended    = "ended"  // a regular file is used up, or Run has returned
+	// Restarting: it is opened and closed again and again for CaptureRestarts, and
+	// nothing of it is used meanwhile.
+	Restarting = "restarting"
 )
 
 // The kinds of an Event.
@@ -28,7 +31,9 @@ const (
 	SourceFailed  = "source_failed"  // an error
 	SourceLost    = "source_lost"    // a warning: it was there and is no longer
 	SourceMissing = "source_missing" // a warning: it cannot be opened
-	CreditChanged = "credit_changed" // the claim is another than at the last Open
+	CreditChanged = "credit_changed" // the claim, or whether it counts, is another than at the last Open
+	RestartsBegan = "restarts_began" // its restarts are captured: until RestartsEnded it is not up
+	RestartsEnded = "restarts_ended"
 )
 
 // Event is something that happened to a source. A missing or lost source gives
@@ -48,17 +53,27 @@ type Status struct {
 	Path        string            `json:"path,omitempty"`
 	Driver      string            `json:"driver,omitempty"`
 	Origin      string            `json:"origin,omitempty"`
-	Physical    bool              `json:"physical"`
-	MinEntropy  float64           `json:"min_entropy"` // bits per byte
+	Noise       Noise             `json:"noise"`
+	Credited    bool              `json:"credited"`
+	Detail      string            `json:"detail,omitempty"` // what was measured of the device when it was opened
+	MinEntropy  float64           `json:"min_entropy"`      // bits per byte
 	Assumed     bool              `json:"assumed"`
 	State       string            `json:"state"`
-	Error       string            `json:"error,omitempty"`
+	Error       string            `json:"error,omitempty"` // why it is not up
+	LastError   *LastError        `json:"last_error,omitempty"`
 	Since       time.Time         `json:"since"`        // of the state
 	RawBytes    uint64            `json:"raw_bytes"`    // read from the source
 	EntropyBits uint64            `json:"entropy_bits"` // poured and credited
 	Startups    uint64            `json:"startups"`     // start-up tests passed
 	Failures    map[string]uint64 `json:"failures"`     // by test, start-up or not
 	LastFailure *LastFailure      `json:"last_failure,omitempty"`
+}
+
+// LastError is why the source was not up when it was not, last; it stays when the
+// source is up again.
+type LastError struct {
+	Text string    `json:"text"`
+	Time time.Time `json:"time"`
 }
 
 // LastFailure is the latest failure of a health test.
@@ -79,8 +94,10 @@ type record struct {
 }
 
 func newRecord(c Config, event func(Event)) *record {
+	noise, credited := c.expected()
 	return &record{event: event, status: Status{
 		Name: c.Name, Kind: c.Type, Path: c.Path, Origin: c.Origin, MinEntropy: c.MinEntropy,
+		Noise: noise, Credited: credited,
 		State: Starting, Since: time.Now(),
 		Failures: map[string]uint64{health.RCT: 0, health.APT: 0, health.MCV: 0},
 	}}
@@ -104,12 +121,18 @@ func (r *record) credit(bits float64) {
 func (r *record) enter(state string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.set(state, err)
+}
+
+// set is enter with r.mu held.
+func (r *record) set(state string, err error) {
 	if r.status.State != state {
 		r.status.State, r.status.Since = state, time.Now()
 	}
 	r.status.Error = ""
 	if err != nil {
 		r.status.Error = err.Error()
+		r.status.LastError = &LastError{err.Error(), time.Now()}
 	}
 	if state == Up {
 		r.status.Startups++
@@ -121,20 +144,28 @@ func (r *record) opened(info Info) {
 	r.enter(Starting, nil)
 	r.mu.Lock()
 	s := &r.status
-	before := s.MinEntropy
+	known, before := s.MinEntropy != 0, claim(s.MinEntropy, s.Credited)
 	s.Kind, s.Path, s.Driver, s.Origin = info.Kind, info.Path, info.Driver, info.Origin
-	s.Physical, s.MinEntropy, s.Assumed = info.Physical, info.MinEntropy, info.Assumed
+	s.Noise, s.Credited, s.Detail = info.Noise, info.Credited, info.Detail
+	s.MinEntropy, s.Assumed = info.MinEntropy, info.Assumed
 	r.mu.Unlock()
-	if before != 0 && before != info.MinEntropy {
-		bits := func(h float64) string { return strconv.FormatFloat(h, 'g', 4, 64) }
-		r.tell(Event{Kind: CreditChanged, Detail: "from " + bits(before) + " to " + bits(info.MinEntropy) + " bits per byte"})
+	if after := claim(info.MinEntropy, info.Credited); known && before != after {
+		r.tell(Event{Kind: CreditChanged, Detail: "from " + before + " to " + after})
 	}
+}
+
+func claim(h float64, credited bool) string {
+	bits := strconv.FormatFloat(h, 'g', 4, 64) + " bits per byte"
+	if !credited {
+		bits += " (not credited)"
+	}
+	return bits
 }
 
 // failed notes the failure of a health test, in a start-up test or later.
 func (r *record) failed(f *health.Failure, kind string) {
-	r.enter(Failed, f)
 	r.mu.Lock()
+	r.set(Failed, f)
 	r.status.Failures[f.Test]++
 	r.status.LastFailure = &LastFailure{f.Test, time.Now()}
 	r.mu.Unlock()

@@ -22,6 +22,7 @@ type stream struct {
 	samples io.ReadCloser
 	monitor *health.Monitor
 	h       float64
+	counts  bool // what is poured is credited
 
 	// buf begins with the held samples, which are tested and not yet poured: the
 	// run at the end of the last window. The next window is read in behind them.
@@ -53,7 +54,7 @@ func (p *Pump) stream(ctx context.Context) (up time.Duration, err error) {
 		q.drop()
 	}
 	p.record.opened(info)
-	p.sink.SetOrigin(info.Origin)
+	p.sink.Begin(info.Origin, info.Credited)
 	if err := s.startup(); err != nil {
 		return 0, err
 	}
@@ -69,7 +70,7 @@ func (p *Pump) stream(ctx context.Context) (up time.Duration, err error) {
 
 // begin makes ready for the first sample.
 func (p *Pump) begin(samples io.ReadCloser, info Info) (*stream, error) {
-	s := &stream{pump: p, samples: samples, h: info.MinEntropy}
+	s := &stream{pump: p, samples: samples, h: info.MinEntropy, counts: info.Credited}
 	var err error
 	if s.monitor, err = health.New(health.Params{MinEntropy: s.h, AlphaLog2: p.options.AlphaLog2}); err != nil {
 		return nil, err
@@ -109,7 +110,7 @@ func (s *stream) window(ctx context.Context) error {
 	}
 	open := min(s.monitor.Run(), len(tested))
 	ready := tested[:len(tested)-open]
-	if err := s.pump.pour(ctx, s.pump.divert(ctx, ready), s.h); err != nil {
+	if err := s.pump.pour(ctx, s.pump.divert(ctx, ready), s.h, s.counts); err != nil {
 		return err
 	}
 	s.held = copy(s.buf, tested[len(ready):])

@@ -51,6 +51,46 @@ func TestUnits(t *testing.T) {
 	}
 }
 
+// TestHostFeed puts the drop-in beside hostd's unit: systemd takes it, it gives hostd
+// one right more, and takes none of the unit's walls away.
+func TestHostFeed(t *testing.T) {
+	analyze := rig.Tool(t, "systemd-analyze", "systemd")
+	dir := t.TempDir()
+	unit := placeUnit(t, dir, "systemd/hostd.service")
+	without, report := exposure(t, analyze, unit)
+	if strings.Contains(capabilities(report), "✗") {
+		t.Errorf("without it hostd may administer the system:\n%s", report)
+	}
+	text, err := os.ReadFile(example("systemd/hostd-feed.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(unit+".d", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(unit+".d", "feed.conf"), text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(analyze, "verify", unit).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+	with, report := exposure(t, analyze, unit)
+	t.Logf("exposure %.1f without, %.1f with", without, with)
+	if !strings.Contains(capabilities(report), "✗") || with > without+0.5 {
+		t.Errorf("exposure %.1f without, %.1f with:\n%s", without, with, report)
+	}
+}
+
+// capabilities is the line of a report on CAP_SYS_ADMIN, and its kin.
+func capabilities(report string) string {
+	for line := range strings.Lines(report) {
+		if strings.Contains(line, "CAP_SYS_ADMIN") {
+			return line
+		}
+	}
+	return ""
+}
+
 func TestSysusers(t *testing.T) {
 	sysusers := rig.Tool(t, "systemd-sysusers", "systemd")
 	text, err := os.Open(example("systemd/hostd.sysusers"))

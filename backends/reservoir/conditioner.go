@@ -1,10 +1,7 @@
 package reservoir
 
 import (
-	"bytes"
 	"crypto/sha512"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 )
@@ -40,40 +37,6 @@ func perSample(h float64) (credit, error) {
 		return 0, fmt.Errorf("min-entropy of %v bits per sample: too small to be counted", h)
 	}
 	return c, nil
-}
-
-// knownAnswers are the examples for SHA-512 that NIST publishes with FIPS 180-4:
-// a message of one block and one of two.
-var knownAnswers = []struct{ message, digest string }{
-	{
-		"abc",
-		"ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a" +
-			"2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
-	},
-	{
-		"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmn" +
-			"hijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
-		"8e959b75dae313da8cf4f72814fc143f8f7779c6eb9f7fa17299aeadb6889018" +
-			"501d289e4900f7e4331b99dec4b5433ac7d329eeb6dd26545e96e55b874be909",
-	},
-}
-
-// selfTest is the known-answer test of the conditioner, run before anything
-// depends on it (in the spirit of SP 800-90A §11.3).
-func selfTest(h hash.Hash) error {
-	for _, known := range knownAnswers {
-		want, err := hex.DecodeString(known.digest)
-		if err != nil {
-			return err
-		}
-		h.Reset()
-		h.Write([]byte(known.message))
-		if !bytes.Equal(h.Sum(nil), want) {
-			return errors.New("known-answer test of SHA-512 failed: this machine computes wrongly, do not use it")
-		}
-	}
-	h.Reset()
-	return nil
 }
 
 // squeeze writes the digest into block, which has BlockSize bytes, and begins anew.

@@ -22,56 +22,75 @@ func (o *origin) count(c credit) {
 	o.part %= bit
 }
 
-// ready tells whether one of its inputs has brought a full share.
+// ready tells whether one of its inputs that count has brought a full share.
 func (o *origin) ready() bool {
-	return slices.ContainsFunc(o.inputs, func(in *Input) bool { return in.share >= fullShare })
+	return slices.ContainsFunc(o.inputs, func(in *Input) bool { return in.credited && in.share >= fullShare })
 }
 
 var errNoOrigin = errors.New("pour: the origin of the samples is not set")
 
 // Input is the way of one source into the reservoir.
 type Input struct {
-	res    *Reservoir
-	origin *origin
-	share  credit // what it brought into the block in work
-	closed bool
+	res      *Reservoir
+	origin   *origin
+	share    credit // what it brought into the block in work
+	credited bool   // and whether that counts
+	closed   bool
 }
 
-// Input adds a source. SetOrigin says which piece of noise it reads, as soon as
-// that is known; nothing can be poured before.
+// Input adds a source. Begin says which piece of noise it reads, as soon as that is
+// known; nothing can be poured before.
 func (r *Reservoir) Input() *Input { return &Input{res: r} }
 
-// SetOrigin says where what is poured from now on comes from, and forfeits what
-// was poured before. Inputs of one origin count once for MinSources; an empty
-// origin is an origin, too: those of whom nothing is known may be the same.
-func (in *Input) SetOrigin(name string) {
+// Begin says where what is poured from now on comes from and whether it counts, and
+// forfeits what was poured before: a source that was gone may have come back as
+// another. Inputs of one origin count once for MinSources; an empty origin is an
+// origin, too: those of whom nothing is known may be the same.
+//
+// What does not count is mixed in like the rest, into each block at most as much as
+// would make one if it counted. No block waits for it.
+func (in *Input) Begin(name string, credited bool) {
 	r := in.res
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	in.leave()
+	if in.closed {
+		return
+	}
 	i := slices.IndexFunc(r.origins, func(o *origin) bool { return o.name == name })
 	if i < 0 {
 		i = len(r.origins)
 		r.origins = append(r.origins, &origin{name: name})
 	}
-	in.origin = r.origins[i]
-	in.origin.inputs = append(in.origin.inputs, in)
+	next := r.origins[i]
+	next.inputs = append(next.inputs, in) // first, so that the same origin is not forgotten
+	in.leave()
+	in.origin, in.credited = next, credited
 	r.changed()
 }
 
-// leave takes the input out of its origin. The reservoir is locked.
+// leave takes the input out of its origin, and forgets one that nobody reads any
+// more: a FIFO that is made anew each minute has another each time. The reservoir is
+// locked.
 func (in *Input) leave() {
 	in.share = 0
-	if in.origin != nil {
-		in.origin.inputs = slices.DeleteFunc(in.origin.inputs, func(other *Input) bool { return other == in })
-		in.origin = nil
+	o := in.origin
+	if o == nil {
+		return
+	}
+	in.origin = nil
+	at := slices.Index(o.inputs, in)
+	o.inputs = slices.Delete(o.inputs, at, at+1)
+	if len(o.inputs) == 0 {
+		in.res.origins = slices.DeleteFunc(in.res.origins, func(other *origin) bool { return other == o })
 	}
 }
 
 // Pour mixes samples, assessed at h bits of min-entropy each, 0 < h <= 8, into
 // the block in work, and into the next ones as it finishes them. It waits while
 // the reservoir is full and while this input's share of the block in work is full
-// and another's is not, so that a fast source is not used up for nothing.
+// and another's is not, so that a fast source is not used up for nothing. What does
+// not count does not wait for room: it finishes no block, and so is in the next one
+// before those that do.
 //
 // It returns the context's error when that ends and os.ErrClosed after Close;
 // samples that were not mixed by then are not counted. samples remain the
@@ -92,7 +111,9 @@ func (in *Input) Pour(ctx context.Context, samples []byte, h float64) error {
 		r.hash.Write(samples[:n])
 		samples = samples[n:]
 		in.share += credit(n) * each
-		in.origin.count(credit(n) * each)
+		if in.credited {
+			in.origin.count(credit(n) * each)
+		}
 		if r.ready() < r.minSources {
 			continue
 		}
@@ -122,7 +143,7 @@ func (in *Input) admit(ctx context.Context) error {
 		case full:
 			r.stats.SourceWaits++
 			r.park(ctx, nil)
-		case !r.ring.free():
+		case in.credited && !r.ring.free():
 			r.ring.await()
 			if !r.ring.free() { // a taker that freed it just now did not see us
 				r.stats.RoomWaits++

@@ -3,8 +3,10 @@ package reservoir
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"os"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -14,54 +16,83 @@ import (
 // naive counts as the standard says it, one sample at a time, in bits.
 type naive struct {
 	minSources, room int
-	origin           []string
-	share            []float64
-	poured           map[string]float64
+	inputs           []naiveInput
+	poured           map[string]float64 // that counts, by each origin as long as it has an input
+	ever             map[string]float64 // and since the start
 	blocks           int
+}
+
+type naiveInput struct {
+	origin   string
+	credited bool
+	share    float64
 }
 
 // pour returns how many samples input i gets rid of.
 func (m *naive) pour(i, samples int, h float64) int {
+	in := &m.inputs[i]
 	for n := range samples {
-		if m.room == 0 || m.share[i] >= BlockEntropy {
+		if in.share >= BlockEntropy || m.room == 0 && in.credited {
 			return n
 		}
-		m.share[i] += h
-		m.poured[m.origin[i]] += h
+		in.share += h
+		if !in.credited {
+			continue
+		}
+		m.poured[in.origin] += h
+		m.ever[in.origin] += h
 		full := map[string]bool{}
-		for j, share := range m.share {
-			if share >= BlockEntropy {
-				full[m.origin[j]] = true
+		for _, other := range m.inputs {
+			if other.credited && other.share >= BlockEntropy {
+				full[other.origin] = true
 			}
 		}
 		if len(full) >= m.minSources {
 			m.blocks++
 			m.room--
-			clear(m.share)
+			for j := range m.inputs {
+				m.inputs[j].share = 0
+			}
 		}
 	}
 	return samples
 }
 
-// TestCounting compares with the naive count on random pours of four inputs of
-// three origins, and holds the invariant behind it: with all blocks made by
-// MinSources origins, no set of fewer can account for them.
+func (m *naive) begin(i int, origin string, credited bool) {
+	before := m.inputs[i].origin
+	m.inputs[i] = naiveInput{origin, credited, 0}
+	if !slices.ContainsFunc(m.inputs, func(in naiveInput) bool { return in.origin == before }) {
+		delete(m.poured, before)
+	}
+}
+
+// TestCounting compares with the naive count on random pours of five inputs, which
+// are of few origins, change them, and count or not. It holds the invariant behind it:
+// with all blocks made by MinSources origins that count, no set of fewer can account
+// for them.
 func TestCounting(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		const slots = 4
+		const slots, sources = 4, 5
 		m := &naive{
 			minSources: rapid.IntRange(1, 3).Draw(t, "min_sources"),
 			room:       slots,
-			origin:     []string{"trng", "trng", "cpu", "tpm"},
-			share:      make([]float64, 4),
+			inputs:     make([]naiveInput, sources),
 			poured:     map[string]float64{},
+			ever:       map[string]float64{},
 		}
 		r := onHeap(slots, m.minSources)
 		var inputs []*Input
-		for _, origin := range m.origin {
-			inputs = append(inputs, source(r, origin))
+		origin := rapid.SampledFrom([]string{"trng", "cpu", "tpm", "stick"})
+		begin := func(t *rapid.T, i int) {
+			name, credited := origin.Draw(t, "origin"), rapid.IntRange(0, 2).Draw(t, "credited") > 0
+			m.begin(i, name, credited)
+			inputs[i].Begin(name, credited)
 		}
-		which := rapid.IntRange(0, len(inputs)-1)
+		for i := range sources {
+			inputs = append(inputs, r.Input())
+			begin(t, i)
+		}
+		which := rapid.IntRange(0, sources-1)
 		t.Repeat(map[string]func(*rapid.T){
 			"pour": func(t *rapid.T) {
 				i := which.Draw(t, "input")
@@ -75,8 +106,9 @@ func TestCounting(t *testing.T) {
 			"forfeit": func(t *rapid.T) {
 				i := which.Draw(t, "input")
 				inputs[i].Forfeit()
-				m.share[i] = 0
+				m.inputs[i].share = 0
 			},
+			"begin": func(t *rapid.T) { begin(t, which.Draw(t, "input")) },
 			"take": func(t *rapid.T) {
 				m.room += r.Take(make([]byte, BlockSize), 0) / BlockSize
 			},
@@ -85,15 +117,20 @@ func TestCounting(t *testing.T) {
 				if int(s.Blocks) != m.blocks || r.Level() != (slots-m.room)*BlockSize {
 					t.Fatalf("%d blocks, level %d; want %d, %d", s.Blocks, r.Level(), m.blocks, (slots-m.room)*BlockSize)
 				}
-				for origin, bits := range m.poured {
-					if s.EntropyBits[origin] != uint64(bits) {
-						t.Fatalf("%s: %d bits, want %v", origin, s.EntropyBits[origin], math.Floor(bits))
+				for origin, bits := range s.EntropyBits {
+					if bits != uint64(m.poured[origin]) {
+						t.Fatalf("%s: %d bits, want %v", origin, bits, math.Floor(m.poured[origin]))
+					}
+				}
+				for origin, bits := range m.ever {
+					if uint64(m.poured[origin]) > 0 && s.EntropyBits[origin] == 0 {
+						t.Fatalf("%s is forgotten", origin)
 					}
 					sum, most = sum+bits, max(most, bits)
 				}
 				need := float64(s.Blocks) * BlockEntropy
 				if sum < need*float64(m.minSources) || (m.minSources > 1 && sum-most < need*float64(m.minSources-1)) {
-					t.Fatalf("%d blocks out of %v", s.Blocks, m.poured)
+					t.Fatalf("%d blocks out of %v", s.Blocks, m.ever)
 				}
 			},
 		})
@@ -227,4 +264,88 @@ func TestManyWaitForRoom(t *testing.T) {
 			t.Errorf("%d bits poured, want %d: somebody was not woken", got, pours*10*8)
 		}
 	})
+}
+
+// blocks pours a share of each until one of them has to wait, and says how many blocks
+// were finished.
+func blocks(t *testing.T, r *Reservoir, inputs ...*Input) int {
+	t.Helper()
+	before := r.Stats().Blocks
+	for _, in := range inputs {
+		if err := in.Pour(atOnce(), make([]byte, 72), 8); err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	return int(r.Stats().Blocks - before)
+}
+
+// TestFailedWithAFullShare: a source that fails when it has brought its share of the
+// block in work has brought nothing. What its twin brought had tests of its own.
+func TestFailedWithAFullShare(t *testing.T) {
+	r := onHeap(8, 2)
+	a, twin, b := source(r, "trng"), source(r, "trng"), source(r, "cpu")
+	blocks(t, r, a)
+	a.Forfeit()
+	if n := blocks(t, r, b); n != 0 {
+		t.Fatal("a block with the samples of one that failed")
+	}
+	if n := blocks(t, r, twin); n != 1 {
+		t.Fatal("no block of two that are well")
+	}
+}
+
+// TestGoneWithAFullShare: what a source brought that has only gone away was tested and
+// counts, in the one block that was in work. When it is back it begins with nothing.
+func TestGoneWithAFullShare(t *testing.T) {
+	r := onHeap(8, 2)
+	a, b := source(r, "trng"), source(r, "cpu")
+	blocks(t, r, a) // and it is gone
+	if n := blocks(t, r, b, b, b); n != 1 {
+		t.Fatalf("%d blocks, want the one that was in work", n)
+	}
+	for range 2 { // it comes and goes with all but one sample of a share
+		a.Begin("trng", true)
+		if err := a.Pour(atOnce(), make([]byte, 71), 8); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := r.Stats(); s.Blocks != 1 || s.Ready != 1 {
+		t.Fatalf("it came back with what it had: %+v", s)
+	}
+}
+
+// TestOriginsComeAndGo: an origin that nobody reads any more is forgotten, and one that
+// is begun anew is not.
+func TestOriginsComeAndGo(t *testing.T) {
+	r := onHeap(8, 1)
+	a := source(r, "file:1:1")
+	blocks(t, r, a)
+	a.Begin("file:1:1", true)
+	if bits := r.Stats().EntropyBits["file:1:1"]; bits != 576 {
+		t.Errorf("%d bits of an origin that was begun anew, want 576", bits)
+	}
+	for i := range 1000 {
+		a.Begin(fmt.Sprintf("file:1:%d", i), true)
+	}
+	a.Close()
+	a.Begin("file:2:1", true)
+	if n := len(r.origins); n != 0 {
+		t.Errorf("%d origins of no input", n)
+	}
+}
+
+// BenchmarkPour is what a pump does with a window: 512 samples of 6 bits each are poured,
+// and the blocks that they make are taken.
+func BenchmarkPour(b *testing.B) {
+	r := onHeap(1024, 1)
+	in := source(r, "trng")
+	samples, block := make([]byte, 512), make([]byte, 8*BlockSize)
+	b.SetBytes(int64(len(samples)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := in.Pour(b.Context(), samples, 6); err != nil {
+			b.Fatal(err)
+		}
+		r.Take(block, 0)
+	}
 }

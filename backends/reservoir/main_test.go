@@ -55,6 +55,6 @@ func (t *tagger) Sum(b []byte) []byte {
 // source is an input of r for noise of that origin.
 func source(r *Reservoir, origin string) *Input {
 	in := r.Input()
-	in.SetOrigin(origin)
+	in.Begin(origin, true)
 	return in
 }

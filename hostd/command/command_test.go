@@ -162,8 +162,8 @@ func TestGuestCommands(t *testing.T) {
 		say  string
 	}{
 		{"guest add web1 --pipe qemu:/run/web1 --pipe port:/run/web1.port --rate 2KiB/s --socket-mode 0660 --transient", 0,
-			"guest web1 added: class default, rate 2KiB/s, burst 4KiB, weight 1\n"},
-		{"guest set web1 --weight 3 --rate unlimited", 0, "guest web1 set: class default, rate unlimited, burst 4KiB, weight 3\n"},
+			"guest web1 added: class default, quality full, rate 2KiB/s, burst 4KiB, weight 1\n"},
+		{"guest set web1 --weight 3 --rate unlimited", 0, "guest web1 set: class default, quality full, rate unlimited, burst 4KiB, weight 3\n"},
 		{"guest add web1 --pipe qemu:/run/web2", 1, "hostd: guest web1: guest already exists\n"},
 		{"guest add web2 --pipe qemu:/run/web2 --class tin", 1, "hostd: guest web2: guest.class: there is no class \"tin\"; allowed: default\n"},
 		{"guest add !x --pipe qemu:/run/web2 --class tin", 1, "first; guest.class: there is no class"},

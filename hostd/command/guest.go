@@ -35,7 +35,7 @@ func (a *App) guestList() *cobra.Command {
 		}
 		l := lookOf(a.Out)
 		if len(guests) == 0 {
-			guestTable(a.Out, l, nil)
+			guestTable(a.Out, l, nil, a.Now())
 			return nil
 		}
 		var rows [][]cell
@@ -49,11 +49,11 @@ func (a *App) guestList() *cobra.Command {
 				from += ", transient"
 			}
 			rows = append(rows, []cell{
-				left(g.Name), left(g.Class), guestState(l, g), left(from), right(g.Rate.String()),
+				left(g.Name), left(g.Class), left(g.Quality), guestState(l, g), left(from), right(g.Rate.String()),
 				right(g.Burst.String()), numbered("%d", g.Weight), left(orDash(strings.Join(pipes, " "))),
 			})
 		}
-		table(a.Out, l, []string{"GUEST", "CLASS", "STATE", "FROM", "RATE", "BURST", "WEIGHT", "PIPES"}, rows)
+		table(a.Out, l, []string{"GUEST", "CLASS", "QUALITY", "STATE", "FROM", "RATE", "BURST", "WEIGHT", "PIPES"}, rows)
 		return nil
 	}
 	return c
@@ -105,9 +105,10 @@ func (a *App) guestSet() *cobra.Command {
 		Use:   "set NAME",
 		Short: "Change a guest's class or limits",
 		Long: "Change a guest's class or limits while it runs. With --class its own rate, burst and\n" +
-			"weight go back to the class's, unless they are given too. Those of a libvirt domain hold\n" +
-			"until it stops, and its policy can only lower them.",
-		Example: "  hostd guest set web1 --rate 4KiB/s --weight 2",
+			"weight go back to the class's, unless they are given too, and its quality is the\n" +
+			"class's from then on; it stays connected. What is set of a libvirt domain holds until it\n" +
+			"stops, and its policy can only lower it.",
+		Example: "  hostd guest set web1 --rate 4KiB/s --weight 2\n  hostd guest set web1 --class bulk",
 		Args:    exactly("NAME"),
 	}
 	class := c.Flags().String("class", "", "`CLASS` that gives its limits")
@@ -155,8 +156,8 @@ func (a *App) tell(g control.GuestStatus, done string, err error, name string) e
 	if err != nil {
 		return fmt.Errorf("guest %s: %w", name, err)
 	}
-	_, err = fmt.Fprintf(a.Out, "guest %s %s: class %s, rate %v, burst %v, weight %d\n",
-		g.Name, done, g.Class, g.Rate, g.Burst, g.Weight)
+	_, err = fmt.Fprintf(a.Out, "guest %s %s: class %s, quality %s, rate %v, burst %v, weight %d\n",
+		g.Name, done, g.Class, g.Quality, g.Rate, g.Burst, g.Weight)
 	return err
 }
 

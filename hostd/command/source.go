@@ -14,7 +14,7 @@ func (a *App) source() *cobra.Command {
 		Use:     "source",
 		Short:   "List and test the noise sources, and capture their raw samples",
 		Example: "  hostd source list\n  hostd source capture hwrng -n 1MiB -o raw.bin",
-	}, a.sourceList(), a.sourceTest(), a.sourceCapture())
+	}, a.sourceList(), a.sourceTest(), a.sourceCapture(), a.sourceAssess())
 }
 
 func (a *App) sourceList() *cobra.Command {

@@ -2,23 +2,8 @@ package config
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-
-	"headgate/backends"
 )
-
-var (
-	unbuiltTypes  = []string{"rdrand", "tpm", "jitter", "serial", "egd", "exec"}
-	allowedSource = strings.Join(backends.Types(), ", ")
-)
-
-// leastMinEntropy is the smallest claim that the health tests can work with, in
-// bits per byte; backends holds to the same.
-const leastMinEntropy = 0.001
-
-// maxSources bounds min_sources; no host has more physical sources.
-const maxSources = 16
 
 // maxPipes bounds the pipes of one guest.
 const maxPipes = 16
@@ -30,8 +15,7 @@ func checkReservoir(s Size) error {
 	return nil
 }
 
-func checkMinSources(n int) error { return within(n, 1, maxSources) }
-func checkWeight(n int) error     { return within(n, MinWeight, MaxWeight) }
+func checkWeight(n int) error { return within(n, MinWeight, MaxWeight) }
 
 func within(n, low, high int) error {
 	if n < low || n > high {
@@ -54,33 +38,9 @@ func checkBurst(s Size) error {
 	return nil
 }
 
-func checkMinEntropy(h float64) error {
-	if !(h >= leastMinEntropy && h <= 8) { // so, and not the other way round, NaN is refused
-		return refuse("bits per byte: 0.001 to 8", "%v is out of bounds", h)
-	}
-	return nil
-}
-
-func checkOrigin(s string) error {
-	if s == "" {
-		return nil
-	}
-	return CheckName(s)
-}
-
 func checkOwner(s string) error {
 	_, _, err := Owner(s).Lookup()
 	return err
-}
-
-func checkQuality(q string) error {
-	switch q {
-	case QualityFull:
-		return nil
-	case "drbg", "full-then-drbg":
-		return refuse(QualityFull, "quality %q is not built yet", q)
-	}
-	return refuse(QualityFull, "%q is not a quality", clip(q))
 }
 
 // leastShared is what must be left beside the boot reserve, in bytes: a request of
@@ -104,14 +64,14 @@ func (c *Config) check(report report) {
 			paths.take(at+".path", c.Sources[i].Path, "source "+c.Sources[i].Name, report)
 		}
 	}
-	if n := len(c.Sources); n > 0 && c.Reservoir.MinSources > n {
-		report("reservoir.min_sources", refuse(fmt.Sprintf("at most the %d given", n),
-			"%d sources are wanted", c.Reservoir.MinSources))
-	}
+	c.checkOrigins(report)
 	names = seen{}
-	for i, k := range c.Classes {
-		names.name(fmt.Sprintf("class[%d]", i), k.Name, report)
+	for i := range c.Classes {
+		at := fmt.Sprintf("class[%d]", i)
+		c.Classes[i].check(at, report)
+		names.name(at, c.Classes[i].Name, report)
 	}
+	report("host.class", c.knows(c.Host.Class))
 	names = seen{}
 	for i, g := range c.Guests {
 		at := fmt.Sprintf("guest[%d]", i)
@@ -120,34 +80,20 @@ func (c *Config) check(report report) {
 	}
 }
 
-func (s *Source) check(at string, report report) {
-	switch {
-	case slices.Contains(unbuiltTypes, s.Type):
-		report(at+".type", refuse(allowedSource, "sources of type %q are not built yet", s.Type))
-	case !slices.Contains(backends.Types(), s.Type):
-		report(at+".type", refuse(allowedSource, "%q is not a type of source", clip(s.Type)))
+// knows says what is wrong with the name of a class that something is to have.
+func (c *Config) knows(class string) error {
+	if _, ok := c.Class(class); ok {
+		return nil
 	}
-	switch {
-	case s.Type == "hwrng" && s.Path == "":
-		s.Path = "/dev/hwrng"
-	case s.Type == "rdseed" && s.Path != "":
-		report(at+".path", refuse("no path", "rdseed is an instruction and has no path"))
-	case s.Type == "file" && s.Path == "":
-		report(at+".path", refuse("the path of a character device, FIFO or file", "no path is given"))
+	var names []string
+	for _, k := range c.Classes {
+		names = append(names, k.Name)
 	}
-	if s.Consume && s.Type != "file" {
-		report(at+".consume", refuse("only with type file", "nothing to consume"))
-	}
+	return refuse(strings.Join(names, ", "), "there is no class %q", clip(class))
 }
 
 func (c *Config) checkGuest(at string, g Guest, paths seen, report report) {
-	if _, ok := c.Class(g.Class); !ok {
-		var names []string
-		for _, k := range c.Classes {
-			names = append(names, k.Name)
-		}
-		report(at+".class", refuse(strings.Join(names, ", "), "there is no class %q", clip(g.Class)))
-	}
+	report(at+".class", c.knows(g.Class))
 	if n := len(g.Pipes); n == 0 || n > maxPipes {
 		report(at+".pipes", refuse(fmt.Sprintf("1 to %d of %s", maxPipes, allowedPipe), "guest %s has %d pipes", clip(g.Name), n))
 	}

@@ -23,6 +23,7 @@ type Config struct {
 	Sources   []Source // none: every usable physical source is to be found
 	Classes   []Class  // always holds "default"
 	Guests    []Guest
+	Host      Host
 	Libvirt   Libvirt
 	Xen       Xen
 }
@@ -37,31 +38,12 @@ type Log struct {
 type Reservoir struct {
 	Size        Size
 	BootReserve Size // only for guests that have not had their first bytes
-	MinSources  int  // sources that must each credit a block in full
+	MinSources  int  // origins of which each must credit a block in full
 }
 
 // Health holds the parameter of the continuous health tests.
 type Health struct {
 	AlphaLog2 int // false positives have probability 2^-AlphaLog2 per test
-}
-
-// Source is one physical noise source; it converts to a backends.Config.
-type Source struct {
-	Name, Type, Path, Origin string
-	MinEntropy               float64 // bits per byte; 0: not given
-	Consume                  bool    // destroy the bytes of a regular file as they are read
-}
-
-// Class is a named set of limits.
-type Class struct {
-	Name        string     `json:"name"`
-	Rate        Rate       `json:"rate"`
-	Burst       Size       `json:"burst"`
-	Weight      int        `json:"weight"`
-	Quality     string     `json:"quality"`
-	SocketOwner Owner      `json:"socket_owner,omitempty"`
-	SocketMode  SocketMode `json:"socket_mode,omitempty"`
-	Selectable  bool       `json:"selectable,omitempty"` // a domain's own XML may choose it
 }
 
 // Guest is one guest; what is zero in it comes from its class.
@@ -76,16 +58,6 @@ type Guest struct {
 	SocketMode  SocketMode `json:"socket_mode,omitempty"`
 }
 
-// DefaultClass is the class of a guest that names none.
-const DefaultClass = "default"
-
-// QualityFull is the one quality built so far: only reservoir bytes.
-const QualityFull = "full"
-
-func defaultClass() Class {
-	return Class{Name: DefaultClass, Rate: 1 << 10, Burst: 4 << 10, Weight: 1, Quality: QualityFull}
-}
-
 // Default is the configuration without a file: found sources, no guests.
 func Default() *Config {
 	return &Config{
@@ -95,6 +67,7 @@ func Default() *Config {
 		Reservoir: Reservoir{Size: 64 << 10, BootReserve: 8 << 10, MinSources: 1},
 		Health:    Health{AlphaLog2: 40},
 		Classes:   []Class{defaultClass()},
+		Host:      defaultHost(),
 		Libvirt:   defaultLibvirt(),
 		Xen:       defaultXen(),
 	}

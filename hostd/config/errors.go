@@ -56,7 +56,7 @@ func refuse(allowed, format string, args ...any) error {
 	return &refusal{problem: fmt.Sprintf(format, args...), allowed: allowed}
 }
 
-// report takes one mistake of the value at a path such as "guest[1].rate".
+// report takes one mistake of the value at a path such as "guest[1].rate"; nil is none.
 type report func(path string, err error)
 
 // at gives the refusal the place where its value stood.

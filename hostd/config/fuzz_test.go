@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+
+	"headgate/backends"
 )
 
 // encode writes a configuration as a file that means the same.
@@ -55,7 +58,21 @@ func encode(c *Config) []byte {
 		if s.MinEntropy != 0 {
 			fmt.Fprintf(&b, "min_entropy = %s\n", strconv.FormatFloat(s.MinEntropy, 'f', -1, 64))
 		}
+		if s.Credit != backends.CreditByType {
+			line("credit", s.Credit == backends.CreditFull)
+		}
+		some("noise", string(s.Noise))
 		some("consume", s.Consume)
+		some("speed", s.Speed)
+		some("start", s.Start)
+		if s.Command != nil {
+			var words []string
+			for _, w := range s.Command {
+				words = append(words, tomlString(w))
+			}
+			fmt.Fprintf(&b, "command = [%s]\n", strings.Join(words, ", "))
+		}
+		some("user", s.User)
 	}
 	for _, k := range c.Classes {
 		b.WriteString("[[class]]\n")
@@ -66,7 +83,14 @@ func encode(c *Config) []byte {
 		line("quality", k.Quality)
 		sockets(k.SocketOwner, k.SocketMode)
 		some("selectable", k.Selectable)
+		some("drbg_rate", k.DRBGRate)
+		some("reseed_bytes", k.ReseedBytes)
+		some("reseed_interval", k.ReseedInterval)
+		some("max_stale", k.MaxStale)
 	}
+	b.WriteString("[host]\n")
+	line("feed", c.Host.Feed)
+	line("class", c.Host.Class)
 	b.WriteString("[libvirt]\n")
 	line("follow", c.Libvirt.Follow)
 	line("socket", c.Libvirt.Socket)
@@ -93,9 +117,17 @@ func encode(c *Config) []byte {
 	return []byte(b.String())
 }
 
-// tomlString writes a basic string; what is accepted has no control characters.
+// tomlString writes a basic string.
 func tomlString(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+	var b strings.Builder
+	for _, r := range s {
+		if r == '\\' || r == '"' || unicode.IsControl(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return `"` + b.String() + `"`
 }
 
 func TestEncodeComesBack(t *testing.T) {

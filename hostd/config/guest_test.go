@@ -23,7 +23,7 @@ func TestCheckGuest(t *testing.T) {
 		{"", func(*Guest) {}},
 		{"", func(g *Guest) { g.Rate, g.Burst, g.Weight, g.SocketOwner = Unlimited, 64, 1000, "0:0" }},
 		{`guest.name: "web1" is taken by another`, func(g *Guest) { g.Name = "web1" }},
-		{`guest.class: there is no class "tin"; allowed: gold, default`, func(g *Guest) { g.Class = "tin" }},
+		{`guest.class: there is no class "tin"; allowed: gold, build, bulk, default`, func(g *Guest) { g.Class = "tin" }},
 		{"guest.pipes: guest db1 has 0 pipes", func(g *Guest) { g.Pipes = nil }},
 		{"is taken by guest web2", func(g *Guest) { g.Pipes = []Pipe{{"qemu", "/run/hg/web2.sock"}} }},
 		{"is taken by the control socket", func(g *Guest) { g.Pipes = []Pipe{{"qemu", c.Control}} }},

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,8 +26,12 @@ func Parse(name string, data []byte) (*Config, error) {
 		return nil, syntaxError(name, err)
 	}
 	var mistakes []*Error
+	refused := map[string]bool{} // a value that was is not there, and is not to be said to be missing
 	report := func(path string, err error) {
-		mistakes = append(mistakes, asRefusal(err).at(name, lines.line(path), path))
+		if err != nil {
+			refused[path] = true
+			mistakes = append(mistakes, asRefusal(err).at(name, lines.line(path), path))
+		}
 	}
 	c := Default()
 	c.Classes = nil
@@ -34,7 +39,12 @@ func Parse(name string, data []byte) (*Config, error) {
 	if !slices.ContainsFunc(c.Classes, func(k Class) bool { return k.Name == DefaultClass }) {
 		c.Classes = append(c.Classes, defaultClass())
 	}
-	c.check(report)
+	walked := maps.Clone(refused)
+	c.check(func(path string, err error) {
+		if !walked[path] {
+			report(path, err)
+		}
+	})
 	if len(mistakes) == 0 {
 		return c, nil
 	}
@@ -69,6 +79,7 @@ func (c *Config) fields(report report) fields {
 			"min_sources":  integer(&c.Reservoir.MinSources, checkMinSources),
 		}, report),
 		"health":  aTable("health", fields{"alpha": alpha(&c.Health.AlphaLog2)}, report),
+		"host":    aTable("host", c.Host.fields(), report),
 		"libvirt": aTable("libvirt", c.Libvirt.fields(), report),
 		"xen":     aTable("xen", c.Xen.fields(), report),
 		"source": tables("source", func() fields {
@@ -85,30 +96,6 @@ func (c *Config) fields(report report) fields {
 			c.Guests = append(c.Guests, Guest{Class: DefaultClass})
 			return c.Guests[len(c.Guests)-1].fields()
 		}, report),
-	}
-}
-
-func (s *Source) fields() fields {
-	return fields{
-		"name":        text(&s.Name, nil),
-		"type":        text(&s.Type, nil),
-		"path":        text(&s.Path, checkFilePath),
-		"origin":      text(&s.Origin, checkOrigin),
-		"min_entropy": number(&s.MinEntropy, checkMinEntropy),
-		"consume":     boolean(&s.Consume),
-	}
-}
-
-func (k *Class) fields() fields {
-	return fields{
-		"name":         text(&k.Name, nil),
-		"quality":      text(&k.Quality, checkQuality),
-		"rate":         parsed(&k.Rate, allowedRate, checkRate),
-		"burst":        parsed(&k.Burst, allowedBurst, checkBurst),
-		"weight":       integer(&k.Weight, checkWeight),
-		"socket_owner": text((*string)(&k.SocketOwner), checkOwner),
-		"socket_mode":  parsed(&k.SocketMode, allowedMode, nil),
-		"selectable":   boolean(&k.Selectable),
 	}
 }
 

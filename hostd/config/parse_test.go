@@ -8,6 +8,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
+
+	"headgate/backends"
 )
 
 const whole = `control = "/run/hg/c.sock"
@@ -29,6 +32,22 @@ origin = "chip"
 min_entropy = 6
 
 [[source]]
+name = "stick"
+type = "serial"
+path = "/dev/ttyACM0"
+credit = false
+noise = "non-physical"
+speed = 115200
+start = "cmd0\n\u0001"
+
+[[source]]
+name = "audio"
+type = "exec"
+command = ["/usr/bin/arecord", "-q", "a \"b\""]
+user = "nobody"
+credit = true
+
+[[source]]
 name = "tape"
 type = "file"
 path = "/srv/noise"
@@ -43,6 +62,23 @@ weight = 4
 socket_owner = "root:root"
 socket_mode = "0660"
 selectable = true
+
+[[class]]
+name = "build"
+quality = "full-then-drbg"
+drbg_rate = "4MiB/s"
+reseed_bytes = "64KiB"
+reseed_interval = "90s"
+max_stale = "2d"
+
+[[class]]
+name = "bulk"
+rate = "unlimited"
+quality = "drbg"
+
+[host]
+feed = true
+class = "bulk"
 
 [libvirt]
 follow = false
@@ -85,10 +121,17 @@ func TestParseWhole(t *testing.T) {
 		Health:    Health{20},
 		Sources: []Source{
 			{Name: "trng0", Type: "hwrng", Path: "/dev/hwrng", Origin: "chip", MinEntropy: 6},
+			{Name: "stick", Type: "serial", Path: "/dev/ttyACM0", Credit: backends.CreditNone, Noise: backends.NonPhysical,
+				Speed: 115200, Start: "cmd0\n\x01"},
+			{Name: "audio", Type: "exec", Command: []string{"/usr/bin/arecord", "-q", `a "b"`}, User: "nobody", Credit: backends.CreditFull},
 			{Name: "tape", Type: "file", Path: "/srv/noise", MinEntropy: 0.5, Consume: true},
 		},
 		Classes: []Class{
-			{"gold", Unlimited, 20000, 4, "full", "root:root", 0o660, true},
+			{Name: "gold", Rate: Unlimited, Burst: 20000, Weight: 4, Quality: "full", SocketOwner: "root:root", SocketMode: 0o660, Selectable: true},
+			{Name: "build", Rate: 1024, Burst: 4096, Weight: 1, Quality: "full-then-drbg",
+				DRBGRate: 4 << 20, ReseedBytes: 64 << 10, ReseedInterval: Duration(90 * time.Second), MaxStale: Duration(48 * time.Hour)},
+			{Name: "bulk", Rate: Unlimited, Burst: 4096, Weight: 1, Quality: "drbg",
+				ReseedBytes: 1 << 20, ReseedInterval: Duration(5 * time.Minute), MaxStale: Duration(time.Hour)},
 			defaultClass(),
 		},
 		Guests: []Guest{
@@ -96,6 +139,7 @@ func TestParseWhole(t *testing.T) {
 			{Name: "web2", Class: "default", Pipes: []Pipe{{"egd", "/run/hg/web2.sock"}}},
 			{Name: "web3", Class: "default", Pipes: []Pipe{{"vchan", "web3"}, {"channel", "/run/hg/web3.channel"}}},
 		},
+		Host:    Host{true, "bulk"},
 		Libvirt: Libvirt{false, "/run/libvirt/libvirt-sock-ro", "/run/hg/domains", "/run/libvirt/qemu/driver"},
 		Xen:     Xen{false, "/run/xenstored/other", true},
 	}
@@ -114,7 +158,7 @@ func TestMistakes(t *testing.T) {
 	for _, c := range []struct{ name, file, want string }{
 		{"syntax", "control = ", "f:1: control: "},
 		{"syntax, later", "\n\n[reservoir]\nsize == 3", "f:4: reservoir.size: "},
-		{"unknown key", "\nreservoirs = 'x'", "f:2: reservoirs: unknown key; allowed: class, control, guest, "},
+		{"unknown key", "\nreservoirs = 'x'", "f:2: reservoirs: unknown key; allowed: class, control, guest, health, host, "},
 		{"unknown key in table", "[reservoir]\nsize = '64KiB'\nsiz = 1", "f:3: reservoir.siz: unknown key; allowed: boot_reserve, min_sources, size"},
 		{"unknown table", "[foo]\na = 1", "f:1: foo: unknown key"},
 		{"unknown key of second guest", "[[guest]]\nname='a'\npipes=['qemu:/a']\n[[guest]]\nname='b'\npipes=['qemu:/b']\nx=1", "f:7: guest.x: unknown key"},
@@ -126,18 +170,41 @@ func TestMistakes(t *testing.T) {
 		{"size unit", "[reservoir]\nsize = '64K'", `f:2: reservoir.size: "64K" is not a size`},
 		{"boot reserve", "[reservoir]\nsize = '8KiB'\nboot_reserve = '8KiB'", "f:3: reservoir.boot_reserve: 8KiB leaves nothing for guests that are seeded; allowed: at most 8064B with this reservoir.size"},
 		{"min sources", "[reservoir]\nmin_sources = 0", "f:2: reservoir.min_sources: 0 is out of bounds; allowed: 1 to 16"},
-		{"more sources than there are", "[reservoir]\nmin_sources = 2\n[[source]]\nname='a'\ntype='rdseed'", "f:2: reservoir.min_sources: 2 sources are wanted; allowed: at most the 1 given"},
+		{"more sources than there are", "[reservoir]\nmin_sources = 2\n[[source]]\nname='a'\ntype='rdseed'", "f:2: reservoir.min_sources: a block would need 2 origins; allowed: at most 1, the distinct origins of the credited sources given"},
+		{"more origins than there are", "[reservoir]\nmin_sources = 2\n[[source]]\nname='a'\ntype='rdseed'\n[[source]]\nname='b'\ntype='rdrand'\ncredit=true", "f:2: reservoir.min_sources: a block would need 2 origins"},
+		{"more credited than there are", "[reservoir]\nmin_sources = 2\n[[source]]\nname='a'\ntype='rdseed'\n[[source]]\nname='b'\ntype='hwrng'\ncredit=false", "f:2: reservoir.min_sources: a block would need 2 origins"},
+		{"more than are found", "[reservoir]\nmin_sources = 3", "f:2: reservoir.min_sources: a block would need 3 origins; allowed: at most 2, the distinct origins of the sources that are found by themselves"},
+		{"nothing counts", "[[source]]\nname='a'\ntype='rdrand'", "f:1: source.credit: no source counts, so that no block would ever be finished; allowed: one credited source at least"},
+		{"credit type", "[[source]]\nname='a'\ntype='hwrng'\ncredit='no'", `f:4: source.credit: the string "no" is not a boolean`},
+		{"noise", "[[source]]\nname='a'\ntype='hwrng'\nnoise='drbg'", `f:4: source.noise: "drbg" is not known; allowed: physical, non-physical`},
+		{"speed", "[[source]]\nname='a'\ntype='serial'\npath='/a'\nspeed=0", "f:5: source.speed: 0 is no speed; allowed: bits per second, or nothing"},
+		{"speed of none", "[[source]]\nname='a'\ntype='serial'\npath='/a'\nspeed=49", "f:5: source.speed: 49 is not possible; allowed: 50 to "},
+		{"speed of no line", "[[source]]\nname='a'\ntype='hwrng'\nspeed=9600", `f:4: source.speed: a source of type "hwrng" has none; allowed: with type serial`},
+		{"start of no line", "[[source]]\nname='a'\ntype='hwrng'\nstart='x'", `f:4: source.start: a source of type "hwrng" has none; allowed: with type serial`},
+		{"long start", "[[source]]\nname='a'\ntype='serial'\npath='/a'\nstart='" + long + long + long + "'", "f:5: source.start: it has 300 bytes; allowed: up to 256 bytes"},
+		{"a command for a shell", "[[source]]\nname='a'\ntype='exec'\ncommand='arecord | cat'", `f:4: source.command: the string "arecord | cat" is not an array; allowed: an array of the program and its arguments`},
+		{"a command of numbers", "[[source]]\nname='a'\ntype='exec'\ncommand=['/a', 1]", `f:4: source.command: 1 is not a string`},
+		{"an empty command", "[[source]]\nname='a'\ntype='exec'\ncommand=[]", `f:4: source.command: the command has 0`},
+		{"a long word", "[[source]]\nname='a'\ntype='exec'\ncommand=['/a', '" + strings.Repeat(long, 41) + "']", "is 4100 bytes long; allowed: at most 4095 bytes"},
+		{"a word with a zero", "[[source]]\nname='a'\ntype='exec'\ncommand=['/a', \"b\\u0000\"]", `f:4: source.command: "b\x00" has a zero byte in it`},
+		{"no command", "[[source]]\nname='a'\ntype='exec'", "f:1: source.command: no command is given"},
+		{"path that is none", "[[source]]\nname='a'\ntype='serial'\npath='ttyACM0'", `f:4: source.path: "ttyACM0" is not such a path`},
+		{"path on a network", "[[source]]\nname='a'\ntype='egd'\npath='localhost:8888'", `f:4: source.path: "localhost:8888" is an address on a network: entropy never crosses one`},
+		{"path with dots", "[[source]]\nname='a'\ntype='egd'\npath='/run/../x'", `f:4: source.path: "/run/../x" is not such a path`},
+		{"path that is empty", "[[source]]\nname='a'\ntype='hwrng'\npath=''", `f:4: source.path: "" is not such a path`},
+		{"user of no program", "[[source]]\nname='a'\ntype='hwrng'\nuser='nobody'", `f:4: source.user: a source of type "hwrng" has none; allowed: with type exec`},
+		{"user that is none", "[[source]]\nname='a'\ntype='exec'\ncommand=['/a']\nuser=':root'", `f:5: source.user: ":root" names no user; allowed: user or user:group`},
+		{"user that is not here", "[[source]]\nname='a'\ntype='exec'\ncommand=['/a']\nuser='nobody-here'", `f:5: source.user: there is no user "nobody-here"`},
 		{"alpha", "[health]\nalpha = '2^-41'", `f:2: health.alpha: "2^-41" is not such a probability; allowed: "2^-20" to "2^-40"`},
 		{"level", "[log]\nlevel = 'loud'", `f:2: log.level: "loud" is not known; allowed: debug, info, warn, error`},
-		{"source type", "[[source]]\nname='a'\ntype='dice'", `f:3: source.type: "dice" is not a type of source; allowed: file, hwrng, rdseed`},
-		{"unbuilt source", "[[source]]\nname='a'\ntype='tpm'", `f:3: source.type: sources of type "tpm" are not built yet`},
+		{"source type", "[[source]]\nname='a'\ntype='dice'", `f:3: source.type: "dice" is not a type of source; allowed: egd, exec, file, hwrng, jitter, rdrand, rdseed, serial, tpm`},
 		{"no type", "[[source]]\nname='a'", `f:1: source.type: "" is not a type of source`},
 		{"min entropy", "[[source]]\nname='a'\ntype='hwrng'\nmin_entropy = 8.5", "f:4: source.min_entropy: 8.5 is out of bounds"},
 		{"min entropy nan", "[[source]]\nname='a'\ntype='hwrng'\nmin_entropy = nan", "f:4: source.min_entropy: NaN is out of bounds"},
 		{"min entropy zero", "[[source]]\nname='a'\ntype='hwrng'\nmin_entropy = 0", "f:4: source.min_entropy: 0 is out of bounds"},
-		{"consume", "[[source]]\nname='a'\ntype='hwrng'\nconsume=true", "f:4: source.consume: nothing to consume"},
+		{"consume", "[[source]]\nname='a'\ntype='hwrng'\nconsume=true", "f:4: source.consume: a source of type \"hwrng\" has none; allowed: with type file"},
 		{"path of a file", "[[source]]\nname='a'\ntype='file'", "f:1: source.path: no path is given"},
-		{"path of rdseed", "[[source]]\nname='a'\ntype='rdseed'\npath='/x'", "f:4: source.path: rdseed is an instruction"},
+		{"path of rdseed", "[[source]]\nname='a'\ntype='rdseed'\npath='/x'", "f:4: source.path: a source of type \"rdseed\" has none"},
 		{"two sources, one device", "[[source]]\nname='a'\ntype='hwrng'\n[[source]]\nname='b'\ntype='hwrng'", `f:4: source.path: "/dev/hwrng" is taken by source a`},
 		{"name twice", "[[class]]\nname='a'\n[[class]]\nname='a'", `f:4: class.name: "a" is taken by another`},
 		{"name missing", "[[class]]\nrate='1B/s'", "f:1: class.name: no name is given; allowed: 1 to 63"},
@@ -150,8 +217,20 @@ func TestMistakes(t *testing.T) {
 		{"burst", "[[class]]\nname='a'\nburst='63B'", "f:3: class.burst: 63B is out of bounds; allowed: 64B to 16MiB"},
 		{"weight", "[[class]]\nname='a'\nweight=1001", "f:3: class.weight: 1001 is out of bounds; allowed: 1 to 1000"},
 		{"weight type", "[[class]]\nname='a'\nweight=1.5", "f:3: class.weight: 1.5 is not a whole number"},
-		{"quality unbuilt", "[[class]]\nname='a'\nquality='drbg'", `f:3: class.quality: quality "drbg" is not built yet; allowed: full`},
-		{"quality", "[[class]]\nname='a'\nquality='best'", `f:3: class.quality: "best" is not a quality`},
+		{"quality", "[[class]]\nname='a'\nquality='best'\nmax_stale='1h'", `f:3: class.quality: "best" is not a quality; allowed: full, drbg, full-then-drbg`},
+		{"rate of no DRBG", "[[class]]\nname='a'\ndrbg_rate='1B/s'", "f:3: class.drbg_rate: it has no meaning: quality full gives nothing above rate; allowed: only with quality full-then-drbg"},
+		{"rate of a DRBG", "[[class]]\nname='a'\nquality='drbg'\ndrbg_rate='1B/s'", "f:4: class.drbg_rate: it has no meaning: with quality drbg, rate and burst limit the DRBG's bytes; allowed: only with quality full-then-drbg"},
+		{"reseed without a DRBG", "[[class]]\nname='a'\nreseed_bytes='1MiB'", "f:3: class.reseed_bytes: it has no meaning: quality full gives bytes of the reservoir, and no DRBG's; allowed: only with quality drbg or full-then-drbg"},
+		{"interval without a DRBG", "[[class]]\nname='a'\nreseed_interval='1m'", "f:3: class.reseed_interval: it has no meaning"},
+		{"staleness without a DRBG", "[[class]]\nname='a'\nmax_stale='1h'", "f:3: class.max_stale: it has no meaning"},
+		{"reseed bytes", "[[class]]\nname='a'\nquality='drbg'\nreseed_bytes='63KiB'", "f:4: class.reseed_bytes: 63KiB is out of bounds; allowed: 64KiB to 1GiB"},
+		{"reseed interval", "[[class]]\nname='a'\nquality='drbg'\nreseed_interval='25h'", "f:4: class.reseed_interval: 25h is out of bounds; allowed: 1s to 1d"},
+		{"no time", "[[class]]\nname='a'\nquality='drbg'\nreseed_interval='1h30m'", `f:4: class.reseed_interval: "1h30m" is not such a time; allowed: a time such as "30s", "5m", "1h" or "7d"`},
+		{"staleness", "[[class]]\nname='a'\nquality='drbg'\nmax_stale='8d'", "f:4: class.max_stale: 8d is out of bounds; allowed: 1s to 7d"},
+		{"stale before the reseed", "[[class]]\nname='a'\nquality='drbg'\nreseed_interval='2h'", "f:4: class.reseed_interval: 2h is longer than max_stale, 1h"},
+		{"stale before the default reseed", "[[class]]\nname='a'\nquality='drbg'\nmax_stale='1m'", "f:1: class.reseed_interval: 5m is longer than max_stale, 1m"},
+		{"class of the host", "[host]\nfeed=true\nclass='gold'", `f:3: host.class: there is no class "gold"; allowed: default`},
+		{"feed", "[host]\nfeed='yes'", `f:2: host.feed: the string "yes" is not a boolean`},
 		{"owner", "[[class]]\nname='a'\nsocket_owner='nobody-here:root'", `f:3: class.socket_owner: there is no user "nobody-here"`},
 		{"mode", "[[class]]\nname='a'\nsocket_mode='0060'", `f:3: class.socket_mode: "0060" is not such a mode`},
 		{"class missing", "[[guest]]\nname='a'\nclass='b'\npipes=['qemu:/a']", `f:3: guest.class: there is no class "b"; allowed: default`},

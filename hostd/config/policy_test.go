@@ -23,6 +23,10 @@ name = "thin"
 rate = "1KiB/s"
 selectable = true
 [[class]]
+name = "bulk"
+quality = "drbg"
+selectable = true
+[[class]]
 name = "hosts"
 rate = "1MiB/s"
 `
@@ -47,9 +51,9 @@ func TestPolicy(t *testing.T) {
 		"the class's own":       {Policy{Class: "gold", Rate: "unlimited", Weight: "10"}, limits("gold", Unlimited, 10), nil},
 		"lower without a class": {Policy{Rate: "64B/s", Weight: "1"}, limits("default", 64, 1), nil},
 		"a class not selectable": {Policy{Class: "hosts", Rate: "64B/s"}, limits("default", 0, 0),
-			[]string{`domain web1: policy class: a domain may not choose class "hosts": it needs selectable = true in hostd's configuration; allowed: default, gold, thin`}},
+			[]string{`domain web1: policy class: a domain may not choose class "hosts": it needs selectable = true in hostd's configuration; allowed: bulk, default, gold, thin`}},
 		"no such class": {Policy{Class: "tin"}, limits("default", 0, 0),
-			[]string{`domain web1: policy class: there is no class "tin"; allowed: default, gold, thin`}},
+			[]string{`domain web1: policy class: there is no class "tin"; allowed: bulk, default, gold, thin`}},
 		"a class in other letters": {Policy{Class: "Gold"}, limits("default", 0, 0), []string{`there is no class "Gold"`}},
 		"a higher rate": {Policy{Class: "thin", Rate: "2KiB/s"}, limits("thin", 0, 0),
 			[]string{`domain web1: policy rate: 2KiB/s is above the class's 1KiB/s; allowed: no more than that`}},
@@ -62,7 +66,9 @@ func TestPolicy(t *testing.T) {
 		"a weight of nothing":    {Policy{Class: "gold", Weight: "0"}, limits("default", 0, 0), []string{`policy weight: 0 is out of bounds; allowed: 1 to 1000`}},
 		"a weight with a sign":   {Policy{Class: "gold", Weight: "-1"}, limits("default", 0, 0), []string{`policy weight: "-1" is not a weight`}},
 		"a weight that wraps":    {Policy{Weight: "4294967297"}, limits("default", 0, 0), []string{`policy weight: "4294967297" is not a weight`}},
-		"a quality not built":    {Policy{Class: "gold", Quality: "drbg"}, limits("default", 0, 0), []string{`policy quality: quality "drbg" is not built yet; allowed: full`}},
+		"the class's quality":    {Policy{Class: "bulk", Quality: "drbg"}, limits("bulk", 0, 0), nil},
+		"another quality":        {Policy{Class: "gold", Quality: "drbg"}, limits("default", 0, 0), []string{`policy quality: class gold gives no quality "drbg"; allowed: full`}},
+		"a better quality":       {Policy{Class: "bulk", Quality: "full"}, limits("default", 0, 0), []string{`policy quality: class bulk gives no quality "full"; allowed: drbg`}},
 		"a quality that is none": {Policy{Class: "gold", Quality: "best"}, limits("default", 0, 0), []string{`policy quality: "best" is not a quality`}},
 		"an attribute not known": {Policy{Class: "gold", Unknown: []string{`attribute "burst"`}}, limits("default", 0, 0), []string{`domain web1: policy not understood: attribute "burst"; allowed: class, rate, weight, quality`}},
 		"text of two lines":      {Policy{Unknown: []string{"a\nb"}}, limits("default", 0, 0), []string{`policy not understood: "a\nb"; allowed: `}},
@@ -100,6 +106,7 @@ func aConfig(t *rapid.T) *Config {
 		k := &c.Classes[i]
 		k.Rate = rapid.SampledFrom([]Rate{MinRate, 64, 1 << 10, 1000, MaxRate, Unlimited}).Draw(t, "rate")
 		k.Weight = rapid.SampledFrom([]int{MinWeight, 2, 7, MaxWeight}).Draw(t, "weight")
+		k.Quality = rapid.SampledFrom(qualities).Draw(t, "quality")
 		k.Selectable = rapid.Bool().Draw(t, "selectable")
 	}
 	return c
@@ -116,7 +123,7 @@ func TestAPolicyNeverRaises(t *testing.T) {
 			Class:   attribute(t, "class", "", "default", "gold", "thin", "hosts"),
 			Rate:    attribute(t, "rate", "", "1KiB/s", "unlimited", "1B/s", "9GiB/s"),
 			Weight:  attribute(t, "weight", "", "1", "2", "1000", "0"),
-			Quality: attribute(t, "quality", "", "full", "drbg"),
+			Quality: attribute(t, "quality", "", "full", "drbg", "full-then-drbg"),
 			Unknown: rapid.SliceOfN(rapid.String(), 0, 2).Draw(t, "unknown"),
 		})
 	})

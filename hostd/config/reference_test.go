@@ -42,7 +42,7 @@ func TestReferenceExamplesParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Sources) != 1 || len(c.Guests) != 1 || c.Guests[0].Pipes[0].Kind != "qemu" {
+	if len(c.Sources) != 4 || len(c.Guests) != 1 || c.Guests[0].Pipes[0].Kind != "qemu" {
 		t.Errorf("the examples mean %+v", c)
 	}
 }
@@ -66,6 +66,7 @@ func TestReferenceHasEveryKey(t *testing.T) {
 	section("source.", (&Source{}).fields())
 	section("class.", (&Class{}).fields())
 	section("guest.", (&Guest{}).fields())
+	section("host.", (&Host{}).fields())
 	section("libvirt.", (&Libvirt{}).fields())
 	section("xen.", (&Xen{}).fields())
 }

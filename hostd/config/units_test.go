@@ -3,6 +3,7 @@ package config
 import (
 	"math"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -72,6 +73,26 @@ func TestSocketMode(t *testing.T) {
 	for _, bad := range []string{"", "0400", "1777", "888", "rw", "0o660", "-660"} {
 		if err := m.UnmarshalText([]byte(bad)); err == nil {
 			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
+func TestDuration(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"1s": time.Second, "90s": 90 * time.Second, "5m": 5 * time.Minute, "60m": time.Hour, "7d": 7 * 24 * time.Hour, "106751d": 106751 * 24 * time.Hour,
+	} {
+		var d Duration
+		if err := d.UnmarshalText([]byte(text)); err != nil || time.Duration(d) != want {
+			t.Errorf("%q: %v, %v", text, d, err)
+		}
+		again, _ := d.MarshalText()
+		if err := d.UnmarshalText(again); err != nil || time.Duration(d) != want {
+			t.Errorf("%q came back as %s, %v", text, again, err)
+		}
+	}
+	for _, bad := range []string{"", "5", "m", "0s", "-1s", "+1s", "1.5h", "1h30m", "5 m", " 5m", "5ms", "1w", "106752d", "9223372036854775807s"} {
+		if d := Duration(7); d.UnmarshalText([]byte(bad)) == nil || d != 7 {
+			t.Errorf("%q was taken for %v", bad, d)
 		}
 	}
 }

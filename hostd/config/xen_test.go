@@ -41,7 +41,7 @@ func TestTheOperatorsPolicy(t *testing.T) {
 		"a class not selectable":      {Policy{Class: "hosts"}, Guest{Class: "hosts"}, ""},
 		"limits above the class's":    {Policy{Class: "thin", Rate: "2KiB/s", Weight: "1000"}, Guest{Class: "thin", Rate: 2048, Weight: 1000}, ""},
 		"unlimited":                   {Policy{Rate: "unlimited"}, Guest{Class: "default", Rate: Unlimited}, ""},
-		"no such class":               {Policy{Class: "tin", Rate: "unlimited"}, Guest{Class: "default"}, `domain web1: policy class: there is no class "tin"; allowed: default, gold, hosts, thin`},
+		"no such class":               {Policy{Class: "tin", Rate: "unlimited"}, Guest{Class: "default"}, `domain web1: policy class: there is no class "tin"; allowed: bulk, default, gold, hosts, thin`},
 		"a rate that is none":         {Policy{Class: "gold", Rate: "fast"}, Guest{Class: "default"}, `domain web1: policy rate: "fast" is not a rate`},
 		"a rate beyond what can be":   {Policy{Class: "gold", Rate: "2GiB/s"}, Guest{Class: "default"}, "policy rate: 2GiB/s is out of bounds"},
 		"a weight beyond what can be": {Policy{Class: "gold", Weight: "1001"}, Guest{Class: "default"}, "policy weight: 1001 is out of bounds; allowed: 1 to 1000"},

@@ -33,6 +33,13 @@ type Daemon interface {
 	TestSource(ctx context.Context, name string, n int) (SourceTest, error)
 	// CaptureSource writes exactly n raw bytes to w; they never reach the reservoir.
 	CaptureSource(ctx context.Context, name string, n int, w io.Writer) error
+	// CaptureRestarts writes exactly that many raw bytes of each restart to w, row after
+	// row; they never reach the reservoir.
+	CaptureRestarts(ctx context.Context, name string, restarts, samples int, w io.Writer) error
+	// GiveSeed waits for SeedSize bytes that nobody else gets and hands them to give,
+	// with the number of seeds that the name has had, this one included. They are wiped
+	// when give returns. An error of give is returned: that seed is lost.
+	GiveSeed(ctx context.Context, r SeedRequest, give func(count uint64, seed []byte) error) error
 	// Reload reads the configuration again; on an error the old one stays.
 	Reload() error
 	// Hook takes in what libvirt's hook, or a live attach, tells of a domain.
@@ -51,20 +58,34 @@ type Status struct {
 	Reservoir ReservoirStatus `json:"reservoir"`
 	Classes   []config.Class  `json:"classes"`
 	Guests    []GuestStatus   `json:"guests"` // in the order of their names
-	Libvirt   LibvirtStatus   `json:"libvirt"`
-	Xen       XenStatus       `json:"xen"`
+	Host      HostStatus      `json:"host"`
+	// SeedsGiven counts the seeds of hostd seed, since the start of the daemon.
+	SeedsGiven uint64 `json:"seeds_given"`
+
+	Libvirt LibvirtStatus `json:"libvirt"`
+	Xen     XenStatus     `json:"xen"`
 }
 
 // SourceStatus is the state of one source, as its pump tells it.
 type SourceStatus = backends.Status
 
-// ReservoirStatus tells how full the reservoir is, in bytes.
+// ReservoirStatus tells how full the reservoir is, in bytes, and what fills it.
 type ReservoirStatus struct {
-	Level            int    `json:"level"`
-	Capacity         int    `json:"capacity"`
-	BootReserve      int    `json:"boot_reserve"`
-	MinSources       int    `json:"min_sources"`
-	ConditionedBytes uint64 `json:"conditioned_bytes"` // since the start of the daemon
+	Level            int            `json:"level"`
+	Capacity         int            `json:"capacity"`
+	BootReserve      int            `json:"boot_reserve"`
+	MinSources       int            `json:"min_sources"`       // origins that a block needs
+	OriginsUp        int            `json:"origins_up"`        // distinct ones that have a credited source which is up
+	Origins          []OriginStatus `json:"origins"`           // of the credited sources that were ever open
+	Waiting          string         `json:"waiting,omitempty"` // why nothing new comes, if nothing does: who wants its bytes waits
+	ConditionedBytes uint64         `json:"conditioned_bytes"` // since the start of the daemon
+}
+
+// OriginStatus is one piece of noise, with the credited sources that read it.
+type OriginStatus struct {
+	Name    string   `json:"name"`
+	Up      bool     `json:"up"` // one of them is
+	Sources []string `json:"sources"`
 }
 
 // Origins of a guest.
@@ -87,7 +108,11 @@ type GuestStatus struct {
 	Origin          string       `json:"origin"`
 	Transient       bool         `json:"transient,omitempty"`
 	Pipes           []PipeStatus `json:"pipes"`
+	DRBGRate        config.Rate  `json:"drbg_rate,omitzero"` // of the bytes above those of the reservoir
 	Bytes           uint64       `json:"bytes"`
+	BytesFull       uint64       `json:"bytes_full"`     // of them, those of the reservoir
+	BytesDRBG       uint64       `json:"bytes_drbg"`     // of them, those of its DRBG
+	DRBG            *DRBGStatus  `json:"drbg,omitempty"` // nil: it has none
 	Requests        uint64       `json:"requests"`
 	Waiting         bool         `json:"waiting"` // a request of it waits now
 	ThrottledRate   float64      `json:"throttled_rate_seconds"`
@@ -102,6 +127,27 @@ type GuestStatus struct {
 	Reseeds map[string]uint64 `json:"reseeds,omitempty"`
 
 	Domain *DomainStatus `json:"domain,omitempty"` // nil: not one of libvirt's or Xen's, or it is not there
+}
+
+// DRBGStatus is the state of a guest's own DRBG.
+type DRBGStatus struct {
+	SeededAt  time.Time `json:"seeded_at,omitzero"` // the last time; zero: it has not been asked for anything yet
+	Seeds     uint64    `json:"seeds"`              // how many it has had, the first included
+	SeedBytes uint64    `json:"seed_bytes"`         // that the reservoir gave for them
+	Stale     bool      `json:"stale"`              // max_stale is over: it gives nothing until there is a seed
+}
+
+// HostStatus tells how the pool of this host's own kernel is fed.
+type HostStatus struct {
+	Feed         bool        `json:"feed"` // it is to be
+	Class        string      `json:"class,omitempty"`
+	Quality      string      `json:"quality,omitempty"`
+	Waiting      bool        `json:"waiting,omitempty"` // bytes for it are waited for now
+	Bytes        uint64      `json:"bytes"`             // mixed into the pool
+	CreditedBits uint64      `json:"credited_bits"`     // of min-entropy, with them
+	FedAt        time.Time   `json:"fed_at,omitzero"`   // the last time
+	DRBG         *DRBGStatus `json:"drbg,omitempty"`    // nil: it has none
+	Error        string      `json:"error,omitempty"`   // why it was not the last time
 }
 
 // PipeStatus is the state of one pipe of a guest. The path of a vchan pipe is what

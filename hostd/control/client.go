@@ -158,9 +158,14 @@ func (c *Client) send(ctx context.Context, method, path string, sent io.Reader) 
 		return r, nil
 	}
 	defer r.Body.Close()
+	return nil, refused(r)
+}
+
+// refused reads what the daemon says against a request.
+func refused(r *http.Response) *Error {
 	said := failure{Error: r.Status}
 	_ = json.NewDecoder(io.LimitReader(r.Body, maxBody)).Decode(&said) // else its status must do
-	return nil, &Error{Status: r.StatusCode, Message: said.Error}
+	return &Error{Status: r.StatusCode, Message: said.Error}
 }
 
 // unreachable says what to do about a daemon that does not answer.

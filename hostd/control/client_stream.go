@@ -44,8 +44,18 @@ func (c *Client) Events(ctx context.Context, since uint64, follow bool, f func(e
 // CaptureSource writes n raw samples of a source to w as they come. They are
 // the source's own output, before conditioning, and never reach a guest.
 func (c *Client) CaptureSource(ctx context.Context, name string, n int, w io.Writer) error {
-	p := fmt.Sprintf("/v1/sources/%s/capture?n=%d", url.PathEscape(name), n)
-	r, err := c.send(ctx, http.MethodGet, p, nil)
+	return c.capture(ctx, fmt.Sprintf("/v1/sources/%s/capture?n=%d", url.PathEscape(name), n), n, w)
+}
+
+// CaptureRestarts writes the first raw samples of each of many restarts of a source to
+// w, row after row. The source gives nothing else meanwhile.
+func (c *Client) CaptureRestarts(ctx context.Context, name string, restarts, samples int, w io.Writer) error {
+	p := fmt.Sprintf("/v1/sources/%s/capture?restarts=%d&n=%d", url.PathEscape(name), restarts, samples)
+	return c.capture(ctx, p, restarts*samples, w)
+}
+
+func (c *Client) capture(ctx context.Context, path string, n int, w io.Writer) error {
+	r, err := c.send(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return err
 	}

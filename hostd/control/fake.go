@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -20,9 +21,10 @@ type Fake struct {
 	Snapshot  Status
 	Test      SourceTest
 	ReloadErr error
-	Stall     bool // captures give half and wait for ctx
+	Stall     bool // captures give half and wait for ctx, and so do seeds, which give nothing
 	Hooks     []HookCall
 	HookErr   error
+	Seeds     []SeedRequest
 	log       *events.Log
 }
 
@@ -164,6 +166,41 @@ func (f *Fake) CaptureSource(ctx context.Context, name string, n int, w io.Write
 		return ctx.Err()
 	}
 	return nil
+}
+
+// CaptureRestarts writes rows that each begin with the number of the restart.
+func (f *Fake) CaptureRestarts(ctx context.Context, name string, restarts, samples int, w io.Writer) error {
+	if err := f.known(name); err != nil {
+		return err
+	}
+	row := make([]byte, samples)
+	for i := range restarts {
+		if f.Stall && i == restarts/2 {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		row[0] = byte(i)
+		if _, err := w.Write(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// GiveSeed gives seeds that are all of one byte, which counts up.
+func (f *Fake) GiveSeed(ctx context.Context, r SeedRequest, give func(uint64, []byte) error) error {
+	if f.Stall {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	f.mu.Lock()
+	f.Snapshot.SeedsGiven++
+	f.Seeds = append(f.Seeds, r)
+	count := f.Snapshot.SeedsGiven
+	f.mu.Unlock()
+	seed := bytes.Repeat([]byte{byte(count)}, SeedSize)
+	defer clear(seed)
+	return give(count, seed)
 }
 
 func (f *Fake) known(name string) error {

@@ -85,6 +85,13 @@ func TestRefusals(t *testing.T) {
 		{"GET", "/v1/sources/trng0/capture?n=0", "", 400, "n: a whole number from 1"},
 		{"GET", "/v1/sources/trng0/capture?n=99999999999999999999", "", 400, "n: a whole number"},
 		{"POST", "/v1/sources/trng0/test?n=x", "", 400, "n: a whole number"},
+		{"GET", "/v1/sources/trng0/capture?restarts=0", "", 400, "restarts: a whole number from 1"},
+		{"GET", "/v1/seeds", "", 405, "allowed: POST"},
+		{"POST", "/v1/seeds", "", 400, "EOF"},
+		{"POST", "/v1/seeds", `{"for":"../web1","as":"file"}`, 400, "invalid name"},
+		{"POST", "/v1/seeds", `{"for":"web1"}`, 400, `invalid as ""`},
+		{"POST", "/v1/seeds", `{"for":"web1","as":"file","n":1}`, 400, "unknown field"},
+		{"POST", "/v1/seeds", long, 413, "too large"},
 	} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(c.method, c.path, strings.NewReader(c.body)))
@@ -142,6 +149,7 @@ func FuzzAPI(f *testing.F) {
 		{"POST", "/v1/guests", `{"name":"a","pipes":["qemu:/run/a"],"rate":"4KiB/s","burst":"8KiB","weight":2,"socket_mode":"0660"}`},
 		{"PATCH", "/v1/guests/web1", `{"class":"default","rate":"unlimited","weight":3}`}, {"DELETE", "/v1/guests/web1", ""},
 		{"GET", "/v1/sources", ""}, {"POST", "/v1/sources/trng0/test?n=1024", ""}, {"GET", "/v1/sources/trng0/capture?n=10", ""},
+		{"GET", "/v1/sources/trng0/capture?n=10&restarts=3", ""}, {"POST", "/v1/seeds", `{"for":"web1","as":"cloud-init"}`},
 		{"POST", "/v1/libvirt/hook", `{"op":"prepare","at":"2026-01-02T03:04:05Z","domain":{"name":"a","uuid":"` + uuid + `","uid":1,"policy":{"class":"x"}}}`},
 		{"POST", "/v1/reload", ""}, {"CONNECT", "/v1/guests/%2e%2e", "{}"}, {"GET", "/v1//status", ""},
 	} {
@@ -152,8 +160,12 @@ func FuzzAPI(f *testing.F) {
 		if err != nil || method == "" {
 			return
 		}
-		if n, err := strconv.Atoi(u.Query().Get("n")); err == nil && n > 1<<20 && n <= MaxCapture {
+		n, err := strconv.Atoi(u.Query().Get("n"))
+		if err == nil && n > 1<<20 && n <= MaxCapture {
 			return // so much was asked for
+		}
+		if rows, err := strconv.Atoi(u.Query().Get("restarts")); err == nil && rows*max(n, DefRow) > 1<<20 {
+			return
 		}
 		d := fake()
 		if err := d.AddGuest(spec("web1")); err != nil {

@@ -20,6 +20,16 @@ const (
 	DefCapture  = 1 << 20
 )
 
+// Bounds of a capture of restarts. SP 800-90B §3.1.4.1 wants 1,000 restarts of 1,000
+// samples, and NIST's ea_restart takes nothing else. All samples together are at most
+// MaxCapture.
+const (
+	MaxRestarts = 10_000
+	DefRestarts = 1000
+	MaxRow      = 1 << 20
+	DefRow      = 1000
+)
+
 type api struct{ daemon Daemon }
 
 // Handler is the API as it is on the socket, without the socket. Every answer
@@ -39,6 +49,7 @@ func Handler(d Daemon, metrics http.Handler) http.Handler {
 	mux.HandleFunc("GET /v1/sources", a.sources)
 	mux.HandleFunc("POST /v1/sources/{name}/test", a.testSource)
 	mux.HandleFunc("GET /v1/sources/{name}/capture", a.captureSource)
+	mux.HandleFunc("POST /v1/seeds", a.seed)
 	mux.HandleFunc("POST /v1/reload", a.reload)
 	mux.HandleFunc("POST /v1/libvirt/hook", a.hook)
 	if metrics != nil {
@@ -82,6 +93,7 @@ func (a api) status(w http.ResponseWriter, _ *http.Request) {
 	s := a.daemon.Status()
 	s.Warnings, s.Sources = orEmpty(s.Warnings), orEmpty(s.Sources)
 	s.Classes, s.Guests = orEmpty(s.Classes), orEmpty(s.Guests)
+	s.Reservoir.Origins = orEmpty(s.Reservoir.Origins)
 	answer(w, http.StatusOK, s)
 }
 

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -72,15 +73,25 @@ func (a api) testSource(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, test)
 }
 
-// captureSource streams raw samples as they come.
+// captureSource streams raw samples as they come, with restarts=N those of restarts.
 func (a api) captureSource(w http.ResponseWriter, r *http.Request) {
-	n, err := number(r, "n", 1, MaxCapture, DefCapture)
-	if err != nil {
+	longest, usual := uint64(MaxCapture), uint64(DefCapture)
+	restarts, err := number(r, "restarts", 1, MaxRestarts, 0)
+	if restarts > 0 {
+		longest, usual = min(MaxRow, MaxCapture/restarts), DefRow
+	}
+	n, wrong := number(r, "n", 1, longest, usual)
+	if err = cmp.Or(err, wrong); err != nil {
 		fail(w, err)
 		return
 	}
 	c := &capture{w: w, out: unhurried(w)}
-	err = a.daemon.CaptureSource(r.Context(), r.PathValue("name"), int(n), c)
+	if restarts > 0 {
+		err = a.daemon.CaptureRestarts(r.Context(), r.PathValue("name"), int(restarts), int(n), c)
+		n *= restarts
+	} else {
+		err = a.daemon.CaptureSource(r.Context(), r.PathValue("name"), int(n), c)
+	}
 	switch {
 	case err == nil && c.written != n:
 		err = fmt.Errorf("the source gave %d of %d bytes", c.written, n)

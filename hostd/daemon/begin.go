@@ -18,6 +18,7 @@ func (d *Daemon) begin() {
 		d.event(slog.LevelError, "state_unreadable", "", err.Error())
 	}
 	d.setSources(d.config.Sources)
+	d.setHost()
 	pipes := 0
 	for _, spec := range kept.Guests {
 		pipes += len(spec.Pipes)

@@ -39,6 +39,7 @@ type Daemon struct {
 	scheduler *ratelimit.Scheduler
 	warnings  []string // that hold as long as the process lives
 
+	seeds  seeds
 	room   kvm.Room
 	supply supply
 
@@ -60,6 +61,7 @@ type Daemon struct {
 	ends     ends                // of those that are gone
 	follow   follow              // of libvirt
 	xen      *xenSide
+	host     *hostFeed
 	qemuUser int // whom libvirt runs QEMU as; -1: not known
 }
 
@@ -82,6 +84,7 @@ func New(cfg *config.Config, log *events.Log, opt Options) (*Daemon, error) {
 		domains:  map[string]*domain{},
 		follow:   follow{changed: newToken()},
 		xen:      newXenSide(),
+		host:     newHostFeed(),
 		qemuUser: -1,
 	}
 	var err error
@@ -122,6 +125,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	tasks.Go(func() error { return d.watchSupply(ctx) })
 	tasks.Go(func() error { return d.followLibvirt(ctx) })
 	tasks.Go(func() error { return d.followXen(ctx) })
+	tasks.Go(func() error { return d.feedHost(ctx) })
 	tasks.Go(func() error { return d.looks.run(ctx, d.look) })
 	tasks.Go(func() error { return d.resumes.run(ctx, d.resume) })
 	tasks.Go(func() error {
@@ -144,6 +148,9 @@ func (d *Daemon) end() error {
 	for _, g := range d.guests {
 		g.close()
 		g.tap.Close()
+	}
+	if d.host.tap != nil {
+		d.host.tap.Close()
 	}
 	d.guests, d.domains = map[string]*guest{}, map[string]*domain{}
 	d.endSources()
@@ -177,17 +184,22 @@ func (d *Daemon) Status() control.Status {
 			MinSources:       d.config.Reservoir.MinSources,
 			ConditionedBytes: stats.Bytes,
 		},
-		Sources:  d.sourceStatus(),
-		Guests:   d.guestStatus(),
-		Libvirt:  d.libvirtStatus(),
-		Xen:      d.xenStatus(),
-		Warnings: append(append([]string{}, d.warnings...), d.unmet...),
+		Sources:    d.sourceStatus(),
+		Guests:     d.guestStatus(),
+		SeedsGiven: d.seeds.total(),
+		Host:       d.hostStatus(),
+		Libvirt:    d.libvirtStatus(),
+		Xen:        d.xenStatus(),
+		Warnings:   append(append([]string{}, d.warnings...), d.unmet...),
 	}
 	for _, spec := range d.leftOut {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("guest %s, added live in an earlier run, is left out: hostd events says why", spec.Name))
 	}
-	if w := lack(s.Sources, s.Reservoir.MinSources); w != "" {
-		s.Warnings = append(s.Warnings, w)
+	if why := s.Host.Error; why != "" {
+		s.Warnings = append(s.Warnings, hostUnfed+why)
 	}
+	s.Reservoir.Origins = origins(s.Sources)
+	s.Reservoir.OriginsUp = countUp(s.Reservoir.Origins)
+	s.Reservoir.Waiting = lack(s.Sources, s.Reservoir.MinSources)
 	return s
 }

@@ -3,8 +3,10 @@
 // changes live only what a reload or a command changed.
 //
 // The way of a byte through it: a backends.Pump reads a source and tests it, the
-// reservoir conditions what passed, the scheduler grants it to a guest's tap, and
-// a pipe.Pipe, of package kvm or xen, carries it into the guest.
+// reservoir conditions what passed, the scheduler grants it to a guest's quality.Tap,
+// which gives it or seeds the guest's own DRBG with it, and a pipe.Pipe, of package kvm
+// or xen, carries it into the guest. The host's own kernel is one guest more, if it is
+// to be fed: kernelpool credits it with what such a tap gives.
 //
 // The domains of libvirt are guests as long as they run. Its hook and its events
 // tell of them, late or twice or not at all, and in whatever order: a domain has its

@@ -11,8 +11,8 @@ import (
 	"headgate/hostd/config"
 	"headgate/hostd/control"
 	"headgate/hostd/events"
+	"headgate/hostd/quality"
 	"headgate/kvm"
-	"headgate/ratelimit"
 	"headgate/wire/pipe"
 	"headgate/xen"
 )
@@ -29,7 +29,7 @@ type guest struct {
 	live    live         // limits that were set of a domain's guest
 	outlets []*outlet
 
-	tap  *ratelimit.Tap
+	tap  *quality.Tap
 	log  *events.Log
 	room *kvm.Room
 	ring func(xen.Options) ring // makes its vchan pipes
@@ -130,18 +130,14 @@ func (g *guest) event(level slog.Level, kind, message string, fields map[string]
 	g.log.Add(events.Event{Level: level, Kind: kind, Subject: g.name, Message: message, Fields: fields})
 }
 
-// limits are the tap's limits under a class.
-func limits(c config.Class) ratelimit.Limits {
-	return ratelimit.Limits{Rate: c.Rate.PerSecond(), Burst: int(c.Burst), Weight: c.Weight}
-}
-
 func (g *guest) status() control.GuestStatus {
 	t := g.tap.Stats()
 	s := control.GuestStatus{
 		Name: g.spec.Name, Class: g.class.Name, Quality: g.class.Quality,
-		Rate: g.class.Rate, Burst: g.class.Burst, Weight: g.class.Weight,
+		Rate: g.class.Rate, Burst: g.class.Burst, Weight: g.class.Weight, DRBGRate: g.class.DRBGRate,
 		Origin: g.origin, Transient: g.spec.Transient,
-		Bytes: t.Bytes, Waiting: t.Waiting, Seeded: t.Seeded,
+		Bytes: t.Bytes, BytesFull: t.Full.Bytes, BytesDRBG: t.DRBG.Bytes, DRBG: drbgStatus(g.class, t),
+		Waiting: t.Waiting, Seeded: t.Seeded,
 		ThrottledRate:   t.RateThrottled.Seconds(),
 		ThrottledSupply: t.SupplyThrottled.Seconds(),
 		FirstBytes:      t.FirstBytes.Seconds(),

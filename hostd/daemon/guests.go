@@ -172,19 +172,20 @@ func (d *Daemon) makeGuest(spec control.GuestSpec, origin string) (*guest, error
 	if err != nil {
 		return nil, err
 	}
-	g := d.newGuest(spec, origin, class)
+	g := d.newGuest(spec, origin, class, "")
 	for _, p := range spec.Pipes {
 		g.add(p, socket)
 	}
 	return g, nil
 }
 
-// newGuest is a guest without a pipe.
-func (d *Daemon) newGuest(spec control.GuestSpec, origin string, class config.Class) *guest {
+// newGuest is a guest without a pipe. The UUID is that of the domain that it is made
+// for, if it is for one.
+func (d *Daemon) newGuest(spec control.GuestSpec, origin string, class config.Class, uuid string) *guest {
 	class = spec.Under(class)
 	return &guest{
 		name: spec.Name, spec: spec, origin: origin, entry: spec.Guest, class: class,
-		tap: d.scheduler.NewTap(limits(class)), log: d.log, room: &d.room, ring: d.xen.ring,
+		tap: d.newTap(spec.Name, uuid, class), log: d.log, room: &d.room, ring: d.xen.ring,
 	}
 }
 
@@ -212,11 +213,15 @@ func (d *Daemon) drop(g *guest, message string) {
 	d.event(slog.LevelInfo, "guest_removed", g.spec.Name, message)
 }
 
-// limit puts a guest under its class as it is now.
+// limit puts a guest under its class as it is now. It stays connected, whatever quality
+// that gives.
 func (d *Daemon) limit(g *guest) {
 	if class, ok := d.config.Class(g.spec.Class); ok {
-		g.class = g.spec.Under(class)
-		g.tap.SetLimits(limits(g.class))
+		was := g.class
+		if g.class = g.spec.Under(class); g.class != was {
+			g.tap.Set(qualityOf(g.class))
+			d.requalified(g.name, was.Quality, g.class.Quality)
+		}
 	}
 }
 

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"time"
 
 	"headgate/backends"
+	"headgate/backends/assess"
 	"headgate/backends/health"
 	"headgate/hostd/control"
 )
@@ -19,6 +19,15 @@ func (d *Daemon) CaptureSource(ctx context.Context, name string, n int, w io.Wri
 		return err
 	}
 	return p.Capture(ctx, n, w)
+}
+
+// CaptureRestarts diverts the first raw bytes of that many restarts of a source.
+func (d *Daemon) CaptureRestarts(ctx context.Context, name string, restarts, samples int, w io.Writer) error {
+	p, err := d.pump(name)
+	if err != nil {
+		return err
+	}
+	return p.CaptureRestarts(ctx, restarts, samples, w)
 }
 
 // TestSource diverts n raw bytes of a running source, and judges them like a
@@ -39,15 +48,20 @@ func (d *Daemon) TestSource(ctx context.Context, name string, n int) (control.So
 	if err != nil {
 		return control.SourceTest{}, err
 	}
-	judge := &judge{monitor: monitor}
+	estimator, err := assess.New(assess.MaxBits)
+	if err != nil {
+		return control.SourceTest{}, err
+	}
+	judge := &judge{monitor: monitor, estimator: estimator}
 	start := time.Now()
 	if err := p.Capture(ctx, n, judge); err != nil {
 		return control.SourceTest{}, err
 	}
+	estimated := estimator.Estimates()
 	t := control.SourceTest{
-		Name: name, Samples: judge.samples, Seconds: time.Since(start).Seconds(),
+		Name: name, Samples: int(estimated.Samples), Seconds: time.Since(start).Seconds(),
 		MinEntropy: status.MinEntropy, Assumed: status.Assumed,
-		Estimate: judge.estimate(), LongestRun: judge.longest,
+		Estimate: estimated.MCV, LongestRun: judge.longest,
 		RCTCutoff: health.RCTCutoff(status.MinEntropy, alpha),
 		APTCutoff: health.APTCutoff(status.MinEntropy, alpha, health.Window),
 		Passed:    judge.failure == nil,
@@ -60,13 +74,12 @@ func (d *Daemon) TestSource(ctx context.Context, name string, n int) (control.So
 
 // judge is an io.Writer of samples. It keeps counts of them, not the samples.
 type judge struct {
-	monitor *health.Monitor
-	failure error
-	counts  [256]int
-	samples int
-	last    byte
-	run     int
-	longest int
+	monitor   *health.Monitor
+	estimator *assess.Estimator
+	failure   error
+	last      byte
+	run       int // of the last sample, by now
+	longest   int
 }
 
 func (j *judge) Write(samples []byte) (int, error) {
@@ -74,28 +87,11 @@ func (j *judge) Write(samples []byte) (int, error) {
 		j.failure = err
 	}
 	for _, s := range samples {
-		j.counts[s]++
-		if j.samples++; j.samples > 1 && s == j.last {
-			j.run++
-		} else {
-			j.run = 1
+		if s != j.last {
+			j.run = 0
 		}
+		j.run++
 		j.last, j.longest = s, max(j.longest, j.run)
 	}
-	return len(samples), nil
-}
-
-// estimate is the most common value estimate in bits per byte, with the upper
-// end of a 99% confidence interval (SP 800-90B §6.3.1).
-func (j *judge) estimate() float64 {
-	if j.samples < 2 {
-		return 0
-	}
-	most := 0
-	for _, n := range j.counts {
-		most = max(most, n)
-	}
-	const z = 2.5758293035489008 // the normal distribution's 99.5% quantile
-	p := float64(most) / float64(j.samples)
-	return math.Abs(math.Log2(min(1, p+z*math.Sqrt(p*(1-p)/float64(j.samples-1)))))
+	return j.estimator.Write(samples)
 }

@@ -22,7 +22,7 @@ func (d *Daemon) own(m *domain, entry config.Guest, uid int) error {
 	}
 	added := m.guest == nil
 	if added {
-		m.guest = d.found(entry, control.OriginLibvirt)
+		m.guest = d.found(entry, control.OriginLibvirt, m.uuid)
 		m.guest.domain = m
 	}
 	d.govern(m.guest, entry)
@@ -34,9 +34,9 @@ func (d *Daemon) own(m *domain, entry config.Guest, uid int) error {
 }
 
 // found makes the guest that a domain is; it has no pipe yet.
-func (d *Daemon) found(entry config.Guest, origin string) *guest {
+func (d *Daemon) found(entry config.Guest, origin, uuid string) *guest {
 	class, _ := d.config.Class(entry.Class) // Config.Policy gives none that is not there
-	g := d.newGuest(control.GuestSpec{Guest: entry, Transient: true}, origin, class)
+	g := d.newGuest(control.GuestSpec{Guest: entry, Transient: true}, origin, class, uuid)
 	g.spec.Pipes = nil
 	g.ctx = d.ctx
 	d.guests[entry.Name] = g

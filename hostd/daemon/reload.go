@@ -39,8 +39,10 @@ func (d *Daemon) Reload() error {
 	if was, is := d.config.Xen, next.Xen; was.Follow != is.Follow || was.Socket != is.Socket || !d.xen.status.Dom0 {
 		d.xen.changed.tell()
 	}
+	d.sayQualities(next)
 	d.config = d.keepFixed(next)
 	d.setSources(next.Sources)
+	d.setHost()
 	d.reloadGuests(next)
 	d.event(slog.LevelInfo, "reloaded", "", "configuration reloaded")
 	d.supply.look()

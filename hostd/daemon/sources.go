@@ -39,7 +39,9 @@ var messages = map[string]string{
 	backends.SourceFailed:  "health test failed: the source is stopped until it passes a new start-up test",
 	backends.SourceLost:    "source lost, will be tried again",
 	backends.SourceMissing: "source is missing, will be tried again",
-	backends.CreditChanged: "the source's min-entropy changed",
+	backends.CreditChanged: "what the source counts for changed",
+	backends.RestartsBegan: "restarts of the source are captured: nothing of it is used until that is over",
+	backends.RestartsEnded: "the capture of restarts is over",
 }
 
 // discover is what the host may have, as a configuration would name it. The
@@ -62,15 +64,21 @@ func (d *Daemon) setSources(want []config.Source) {
 	if len(want) == 0 {
 		want = discover()
 	}
+	unwanted := func(s *source) bool { return !slices.ContainsFunc(want, s.config.Equal) }
+	for _, s := range d.sources {
+		if unwanted(s) {
+			s.stop() // all of them first: a command may take two seconds to end
+		}
+	}
 	d.sources = slices.DeleteFunc(d.sources, func(s *source) bool {
-		if slices.Contains(want, s.config) {
+		if !unwanted(s) {
 			return false
 		}
 		s.close()
 		return true
 	})
 	for _, c := range want {
-		if !slices.ContainsFunc(d.sources, func(s *source) bool { return s.config == c }) {
+		if !slices.ContainsFunc(d.sources, func(s *source) bool { return s.config.Equal(c) }) {
 			d.startSource(c)
 		}
 	}

@@ -176,7 +176,7 @@ func (p *placing) own(key string, m *xenDomain, g *guest) *guest {
 	entry.Name, entry.Pipes = name, []config.Pipe{{Kind: config.Vchan, Path: key}}
 	added := g == nil
 	if added {
-		g = d.found(entry, control.OriginXen)
+		g = d.found(entry, control.OriginXen, m.UUID)
 		g.spec.Pipes = entry.Pipes
 		o := g.add(entry.Pipes[0], kvm.Socket{})
 		_ = o.open() // a ring always is

@@ -3,10 +3,12 @@ package events
 import "time"
 
 // Of one kind and subject a burst is taken, and after it one event each period:
-// enough to see what goes on, too few to fill a disk.
+// enough to see what goes on, too few to fill a disk. Of what is common to all
+// subjects it is so few that the ring holds the rest of a day.
 const (
-	burst  = 20
-	period = 10 * time.Second
+	burst        = 20
+	period       = 10 * time.Second
+	commonPeriod = 5 * time.Minute
 )
 
 // maxKeys bounds the memory of the limiter. Subjects are configured names, so
@@ -14,7 +16,25 @@ const (
 // top share one bucket.
 const maxKeys = 1 << 17
 
-type key struct{ kind, subject string }
+// key is what is limited by itself; common is that of all subjects.
+type key struct {
+	kind, subject string
+	common        bool
+}
+
+func (e *Event) key() key {
+	if e.Common {
+		return key{kind: e.Kind, common: true}
+	}
+	return key{kind: e.Kind, subject: e.Subject}
+}
+
+func (k key) period() time.Duration {
+	if k.common {
+		return commonPeriod
+	}
+	return period
+}
 
 type bucket struct {
 	tokens     int
@@ -40,7 +60,7 @@ func (l *limiter) allow(k key, now time.Time) (suppressed uint64, ok bool) {
 		b = &bucket{tokens: burst, filled: now}
 		l.buckets[k] = b
 	}
-	b.refill(now)
+	b.refill(now, k.period())
 	if b.tokens == 0 {
 		b.suppressed++
 		return 0, false
@@ -52,7 +72,7 @@ func (l *limiter) allow(k key, now time.Time) (suppressed uint64, ok bool) {
 
 // refill gives a token for each whole period. A clock that went back gives
 // none, and counts on from where it is.
-func (b *bucket) refill(now time.Time) {
+func (b *bucket) refill(now time.Time, period time.Duration) {
 	n := int(now.Sub(b.filled) / period)
 	switch {
 	case n < 0 || b.tokens+n >= burst:
@@ -70,7 +90,7 @@ func (l *limiter) sweep(now time.Time) {
 	}
 	l.swept = now
 	for k, b := range l.buckets {
-		b.refill(now)
+		b.refill(now, k.period())
 		if b.tokens == burst && b.suppressed == 0 {
 			delete(l.buckets, k)
 		}

@@ -25,6 +25,29 @@ func TestFloodIsLimitedAndCounted(t *testing.T) {
 	}
 }
 
+// What happens to many guests again and again leaves room for what happens once.
+func TestCommonEventsAreLimitedTogether(t *testing.T) {
+	l, now := stepped(quiet())
+	l.Add(Event{Kind: "source_failed", Subject: "trng0"})
+	for i := range 24 * 60 * 100 {
+		if i%100 == 0 {
+			*now = now.Add(time.Minute)
+		}
+		l.Add(Event{Kind: "reseeded", Subject: "web" + strconv.Itoa(i%100), Common: true})
+	}
+	l.Add(Event{Kind: "reseeded", Subject: "web1"}) // of its own, another limit
+	list := l.Since(0)
+	if n, most := len(list)-2, int(burst+24*time.Hour/commonPeriod); n < most-1 || n > most {
+		t.Errorf("%d of them were taken in a day, want %d", n, most)
+	}
+	if list[0].Kind != "source_failed" {
+		t.Error("the ring has lost an event that came before them")
+	}
+	if last := list[len(list)-2]; last.Fields["suppressed"] != strconv.Itoa(5*100-1) {
+		t.Errorf("suppressed: %+v", last)
+	}
+}
+
 func TestQuietKeyGetsItsBurstBack(t *testing.T) {
 	l, now := stepped(quiet())
 	for range 2 * burst {
@@ -58,12 +81,12 @@ func TestLimiterForgetsAndIsBounded(t *testing.T) {
 	l := limiter{buckets: map[key]*bucket{}}
 	now := time.Now()
 	for i := range maxKeys + 1000 {
-		l.allow(key{"k", strconv.Itoa(i)}, now)
+		l.allow(key{kind: "k", subject: strconv.Itoa(i)}, now)
 	}
 	if len(l.buckets) > maxKeys+1 {
 		t.Errorf("%d keys are remembered", len(l.buckets))
 	}
-	l.allow(key{"k", "later"}, now.Add(2*burst*period))
+	l.allow(key{kind: "k", subject: "later"}, now.Add(2*burst*period))
 	if len(l.buckets) > 2 { // the shared one still has something to tell
 		t.Errorf("%d keys are remembered after a long time", len(l.buckets))
 	}

@@ -17,6 +17,10 @@ type Event struct {
 	Subject string            `json:"subject,omitempty"` // the source or guest that it is about
 	Message string            `json:"message"`
 	Fields  map[string]string `json:"fields,omitempty"`
+
+	// Common says that it happens to very many subjects, at once or again and again:
+	// then all of them are limited together, and more.
+	Common bool `json:"-"`
 }
 
 // Ring is the number of events that a Log keeps.
@@ -44,15 +48,15 @@ func New(logger *slog.Logger) *Log {
 	}
 }
 
-// Add takes an event, unless there were too many of its kind and subject lately:
-// those are counted, and the next that is taken tells how many there were, in
-// its field "suppressed". Time is set if it is zero, Seq always.
+// Add takes an event, unless there were too many of its kind and subject lately, or of
+// its kind where it is common: those are counted, and the next that is taken tells how
+// many there were, in its field "suppressed". Time is set if it is zero, Seq always.
 func (l *Log) Add(e Event) {
 	if e.Time.IsZero() {
 		e.Time = l.now()
 	}
 	l.mu.Lock()
-	suppressed, ok := l.limit.allow(key{e.Kind, e.Subject}, l.now())
+	suppressed, ok := l.limit.allow(e.key(), l.now())
 	if !ok {
 		l.mu.Unlock()
 		return

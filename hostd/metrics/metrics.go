@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"headgate/backends"
+	"headgate/hostd/config"
 	"headgate/hostd/control"
 )
 
@@ -53,11 +54,17 @@ var (
 	sourceFailures = desc("source_health_failures_total", "Failures of health tests (SP 800-90B §4.4).", "source", "test")
 	sourceStartups = desc("source_startup_tests_total", "Start-up tests passed.", "source")
 
+	sourceCredited = desc("source_credited", "1 if what the source brings counts; else it is only mixed in.", "source")
+
 	reservoirBytes       = desc("reservoir_bytes", "Conditioned full-entropy bytes held ready.")
 	reservoirCapacity    = desc("reservoir_capacity_bytes", "Conditioned bytes that can be held.")
 	reservoirConditioned = desc("reservoir_conditioned_bytes_total", "Bytes that were conditioned.")
+	reservoirOrigins     = desc("reservoir_origins_up", "Distinct origins of credited sources that are up.")
+	reservoirNeeded      = desc("reservoir_origins_needed", "Distinct origins that a block needs (min_sources): with fewer up, nothing new comes into the reservoir.")
 
-	guestBytes     = desc("guest_bytes_total", "Bytes given to the guest.", "guest", "quality")
+	guestBytes     = desc("guest_bytes_total", "Bytes given to the guest: full, those of the reservoir; drbg, those of its own DRBG.", "guest", "quality")
+	guestSeeds     = desc("guest_drbg_seeds_total", "Times that the guest's DRBG was seeded from the reservoir, the first included.", "guest")
+	guestStale     = desc("guest_drbg_stale", "1 if the guest's DRBG gives nothing because it has had no seed for max_stale.", "guest")
 	guestRequests  = desc("guest_requests_total", "Requests of the guest.", "guest")
 	guestThrottled = desc("guest_throttled_seconds_total", "Time that the guest waited, for its own rate or for the supply.", "guest", "reason")
 	guestFirst     = desc("guest_first_bytes_seconds", "From the guest's last connect to its first 64 bytes.", "guest")
@@ -68,6 +75,12 @@ var (
 	guestErrors    = desc("guest_errors_total", "Connections closed because the guest's side broke the protocol or failed, and reads of garbage.", "guest")
 	guestProblems  = desc("guest_problems", "What the guest's domain has wrong in its policy or its devices: hostd libvirt status, or hostd xen status, names it.", "guest")
 	guestDropped   = desc("guest_dropped_total", "What the guest asked for or offered and was not taken: EGD's opcode 03, requests beyond the bound.", "guest")
+
+	hostFed      = desc("host_fed", "1 if the kernel of this host was fed the last time; not there if it is not to be.")
+	hostBytes    = desc("host_bytes_total", "Bytes mixed into the pool of this host's kernel.")
+	hostCredited = desc("host_credited_bits_total", "Min-entropy credited to the pool of this host's kernel, in bits.")
+
+	seedsGiven = desc("seeds_given_total", "Seeds that hostd seed was given, each of 512 bytes.")
 
 	libvirtConnected = desc("libvirt_connected", "1 if libvirt's domains are followed; not there if they are not to be.")
 	libvirtDomains   = desc("libvirt_domains", "Domains of libvirt's that are fed, or are to be.")
@@ -95,6 +108,14 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge(reservoirBytes, float64(s.Reservoir.Level))
 	gauge(reservoirCapacity, float64(s.Reservoir.Capacity))
 	counter(reservoirConditioned, float64(s.Reservoir.ConditionedBytes))
+	gauge(reservoirOrigins, float64(s.Reservoir.OriginsUp))
+	gauge(reservoirNeeded, float64(s.Reservoir.MinSources))
+	if s.Host.Feed {
+		gauge(hostFed, truth(!s.Host.FedAt.IsZero() && s.Host.Error == ""))
+	}
+	counter(hostBytes, float64(s.Host.Bytes))
+	counter(hostCredited, float64(s.Host.CreditedBits))
+	counter(seedsGiven, float64(s.SeedsGiven))
 	if s.Libvirt.Follow {
 		gauge(libvirtConnected, truth(s.Libvirt.Connected))
 	}
@@ -108,6 +129,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 	for _, src := range s.Sources {
 		gauge(sourceUp, truth(src.State == backends.Up), src.Name)
+		gauge(sourceCredited, truth(src.Credited), src.Name)
 		counter(sourceRaw, float64(src.RawBytes), src.Name)
 		counter(sourceBits, float64(src.EntropyBits), src.Name)
 		counter(sourceStartups, float64(src.Startups), src.Name)
@@ -121,7 +143,14 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 			connected = connected || p.Connected
 			refused, errs, dropped = refused+p.Refused, errs+p.Errors, dropped+p.Dropped
 		}
-		counter(guestBytes, float64(g.Bytes), g.Name, g.Quality)
+		if g.Quality != config.QualityDRBG || g.BytesFull > 0 {
+			counter(guestBytes, float64(g.BytesFull), g.Name, config.QualityFull)
+		}
+		if g.DRBG != nil {
+			counter(guestBytes, float64(g.BytesDRBG), g.Name, config.QualityDRBG)
+			counter(guestSeeds, float64(g.DRBG.Seeds), g.Name)
+			gauge(guestStale, truth(g.DRBG.Stale), g.Name)
+		}
 		counter(guestRequests, float64(g.Requests), g.Name)
 		counter(guestThrottled, g.ThrottledRate, g.Name, "rate")
 		counter(guestThrottled, g.ThrottledSupply, g.Name, "supply")

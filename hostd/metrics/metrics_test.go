@@ -16,22 +16,26 @@ import (
 
 var snapshot = control.Status{
 	Version:   "v1.2.3",
-	Reservoir: control.ReservoirStatus{Level: 1024, Capacity: 65536, ConditionedBytes: 4096},
+	Reservoir: control.ReservoirStatus{Level: 1024, Capacity: 65536, ConditionedBytes: 4096, OriginsUp: 1, MinSources: 2},
 	Sources: []control.SourceStatus{
-		{Name: "trng0", State: backends.Up, RawBytes: 4608, EntropyBits: 36864, Startups: 1, Failures: map[string]uint64{"rct": 0, "apt": 0, "mcv": 0}},
+		{Name: "trng0", State: backends.Up, Credited: true, RawBytes: 4608, EntropyBits: 36864, Startups: 1, Failures: map[string]uint64{"rct": 0, "apt": 0, "mcv": 0}},
 		{Name: "stick", State: backends.Failed, RawBytes: 512, Failures: map[string]uint64{"rct": 2, "apt": 1, "mcv": 0}},
 	},
 	Guests: []control.GuestStatus{
 		{
-			Name: "web1", Quality: "full", Bytes: 640, Requests: 10, Seeded: true, FirstBytes: 0.002,
+			Name: "web1", Quality: "full", Bytes: 640, BytesFull: 640, Requests: 10, Seeded: true, FirstBytes: 0.002,
 			ThrottledRate: 1.5, ThrottledSupply: 0.25,
 			SeededSeconds: 0.064, Reseeds: map[string]uint64{feed.ReasonStart: 1, feed.ReasonPush: 3, feed.ReasonHealth: 2, feed.ReasonOther: 1},
 			Pipes: []control.PipeStatus{{Connected: true, Refused: 1}, {Refused: 2, Errors: 3, Dropped: 4}},
 		},
 		{Name: "web2", Quality: "full", Domain: &control.DomainStatus{Problems: []control.Problem{{Kind: control.DomainPolicy, Text: "a rate"}, {Kind: control.DomainMiswired, Text: "a device"}}}},
+		{Name: "web3", Quality: "full-then-drbg", Bytes: 4224, BytesFull: 128, BytesDRBG: 4096, DRBG: &control.DRBGStatus{Seeds: 7}},
+		{Name: "web4", Quality: "drbg", Bytes: 512, BytesDRBG: 512, DRBG: &control.DRBGStatus{Seeds: 1, Stale: true}},
 	},
-	Libvirt: control.LibvirtStatus{Follow: true, Connected: true, Domains: 1, HookCalls: 9, ProblemCount: 3},
-	Xen:     control.XenStatus{Follow: true, Dom0: true, Connected: true, Domains: 5, ProblemCount: 2},
+	SeedsGiven: 3,
+	Host:       control.HostStatus{Feed: true, Bytes: 192, CreditedBits: 1536, FedAt: time.Unix(1, 0)},
+	Libvirt:    control.LibvirtStatus{Follow: true, Connected: true, Domains: 1, HookCalls: 9, ProblemCount: 3},
+	Xen:        control.XenStatus{Follow: true, Dom0: true, Connected: true, Domains: 5, ProblemCount: 2},
 }
 
 // The whole exposition, so that a name that tools rely on cannot change unseen.
@@ -43,6 +47,17 @@ func TestExposition(t *testing.T) {
 	c := collector{func() control.Status { return snapshot }}
 	if err := testutil.CollectAndCompare(c, strings.NewReader(string(want))); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Who has been another quality's has what it had then.
+func TestBytesOfAnEarlierQuality(t *testing.T) {
+	c := collector{func() control.Status {
+		return control.Status{Guests: []control.GuestStatus{{Name: "was-full", Quality: "drbg", BytesFull: 64, DRBG: &control.DRBGStatus{}},
+			{Name: "was-drbg", Quality: "full", BytesDRBG: 64, DRBG: &control.DRBGStatus{Seeds: 1}}}}
+	}}
+	if n := testutil.CollectAndCount(c, "headgate_guest_bytes_total"); n != 4 {
+		t.Errorf("%d values, want 4", n)
 	}
 }
 
