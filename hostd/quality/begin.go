@@ -69,9 +69,9 @@ func (l *level) note(t *Tap, n int, full bool) {
 	case !full:
 		l.last.Store(now)
 		if l.above.CompareAndSwap(false, true) {
-			t.tell(Event{Kind: ToDRBG, Seeds: t.gen.seeds()})
+			t.tell(Event{Kind: ToDRBG, Seeds: t.gen().seeds()})
 		}
 	case now-l.last.Load() >= int64(awhile) && l.above.CompareAndSwap(true, false):
-		t.tell(Event{Kind: ToFull, Seeds: t.gen.seeds()})
+		t.tell(Event{Kind: ToFull, Seeds: t.gen().seeds()})
 	}
 }

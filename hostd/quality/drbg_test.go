@@ -54,7 +54,7 @@ func TestOutputIsTheDRBGs(t *testing.T) {
 	if w.Level() != 4096-reservoir.SeedSize {
 		t.Errorf("%d bytes drawn, want one seed", 4096-w.Level())
 	}
-	if !bytes.Equal(tap.gen.buf[:tap.gen.at], make([]byte, tap.gen.at)) {
+	if !bytes.Equal(tap.gen().buf[:tap.gen().at], make([]byte, tap.gen().at)) {
 		t.Error("bytes that were given are still in the buffer")
 	}
 	s := tap.Stats()
@@ -126,7 +126,7 @@ func TestStale(t *testing.T) {
 		if n := tap.TryRead(make([]byte, 100)); n != 0 {
 			t.Fatalf("%d bytes from a state as old as max_stale", n)
 		}
-		if !bytes.Equal(tap.gen.buf, make([]byte, buffered)) {
+		if !bytes.Equal(tap.gen().buf, make([]byte, buffered)) {
 			t.Error("what was buffered is still there")
 		}
 		if s := tap.Stats(); !s.Stale || tap.Available() != 0 {

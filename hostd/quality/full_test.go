@@ -157,7 +157,7 @@ func TestRestoredWhileItsSeedIsWaitedFor(t *testing.T) {
 		tap := outlet(t, w, "web1", Config{Quality: FullThenDRBG}, nil)
 		waits := start(t, tap, 64)
 		synctest.Wait()
-		if !tap.gen.awaiting {
+		if !tap.gen().awaiting {
 			t.Fatal("nobody waits for a seed")
 		}
 		tap.Fresh()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"headgate/backends/reservoir"
+	"headgate/ratelimit"
 )
 
 const (
@@ -17,13 +18,15 @@ const (
 	plenty = 1 << 30
 )
 
-// generator is a guest's DRBG as the one supply of its own scheduler (ratelimit.Supply).
-// It draws its seeds through the guest's tap on the reservoir.
+// generator is a guest's DRBG as the one supply of its own scheduler (ratelimit.Supply),
+// with the one tap on that. It draws its seeds through the guest's tap on the reservoir.
 type generator struct {
-	tap      *Tap
-	personal [reservoir.SeedSize]byte
-	usable   atomic.Bool    // it is seeded and not stale; written under mu
-	tasks    sync.WaitGroup // await
+	tap       *Tap
+	scheduler *ratelimit.Scheduler
+	out       *ratelimit.Tap
+	personal  [reservoir.SeedSize]byte
+	usable    atomic.Bool    // it is seeded and not stale; written under mu
+	tasks     sync.WaitGroup // await
 
 	mu       sync.Mutex
 	conf     Config
@@ -36,6 +39,13 @@ type generator struct {
 	awaiting bool
 	told     time.Time // when a reseed was last told
 	stats    Seeding
+}
+
+func newGenerator(t *Tap, c Config) *generator {
+	g := &generator{tap: t, conf: c, personal: personalization(t.opt.Name, t.opt.UUID)}
+	g.scheduler = ratelimit.NewScheduler(g, ratelimit.Options{ObserveWait: t.opt.ObserveWait})
+	g.out = g.scheduler.NewTap(c.drbgLimits())
+	return g
 }
 
 // Seeding is how a guest's DRBG came to its seeds.
@@ -149,6 +159,7 @@ func (g *generator) seeds() uint64 {
 // set changes what is asked of it. A guest that is to get the reservoir's bytes alone
 // has no use for its state.
 func (g *generator) set(c Config) {
+	g.out.SetLimits(c.drbgLimits())
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.conf = c
@@ -171,6 +182,7 @@ func (g *generator) wipe() {
 
 // close ends it for good, when its tap is marked as closed.
 func (g *generator) close() {
+	_ = g.out.Close() // only ever closed here
 	g.mu.Lock()
 	g.usable.Store(false)
 	g.mu.Unlock() // who was at work is through, and await starts no more

@@ -28,7 +28,7 @@ func (t *Tap) TryReadGraded(p []byte) (n int, full bool) {
 		n = t.generated(p)
 	case FullThenDRBG:
 		if t.spare() {
-			t.gen.seedNow()
+			t.gen().seedNow()
 		}
 		if n = t.res.TryRead(p); n > 0 {
 			full = true
@@ -44,8 +44,9 @@ func (t *Tap) TryReadGraded(p []byte) (n int, full bool) {
 }
 
 func (t *Tap) generated(p []byte) int {
-	t.gen.revive()
-	return t.drbg.TryRead(p)
+	g := t.gen()
+	g.revive()
+	return g.out.TryRead(p)
 }
 
 // ReadGraded is ReadContext, and says whether it gave bytes of the reservoir.
@@ -86,13 +87,13 @@ func (t *Tap) await(ctx context.Context, r *regime, p []byte) (n int, full bool,
 	case r.Quality == Full:
 		n, err = t.res.ReadUntil(ctx, r.over, p)
 		return n, true, err
-	case r.Quality == DRBG || t.spare() && !t.gen.usable.Load():
-		t.gen.revive() // or nobody would wait for its seed
-		n, err = t.drbg.ReadUntil(ctx, r.over, p)
+	case r.Quality == DRBG || t.spare() && !t.gen().usable.Load():
+		t.gen().revive() // or nobody would wait for its seed
+		n, err = t.gen().out.ReadUntil(ctx, r.over, p)
 		return n, false, err
-	case t.gen.usable.Load():
+	case t.gen().usable.Load():
 		// Its bucket is empty: until it is not, the reservoir's bytes may come.
-		soon, done := context.WithTimeout(ctx, max(t.drbg.Wait(len(p)), leastWait))
+		soon, done := context.WithTimeout(ctx, max(t.gen().out.Wait(len(p)), leastWait))
 		defer done()
 		ctx = soon
 	}
@@ -112,18 +113,23 @@ func (t *Tap) Available() int {
 		n = t.res.Available()
 	}
 	if n == 0 && r.Quality != Full {
-		t.gen.revive() // a client that asks before it reads would else never see any
-		n = t.drbg.Available()
+		t.gen().revive() // a client that asks before it reads would else never see any
+		n = t.gen().out.Available()
 	}
 	return n
 }
 
 // Stats is a snapshot.
 func (t *Tap) Stats() Stats {
-	s := Stats{DRBG: t.drbg.Stats()}
-	t.gen.mu.Lock() // no seed is drawn meanwhile
-	s.Full, s.Seeding = t.res.Stats(), t.gen.stats
-	t.gen.mu.Unlock()
+	var s Stats
+	if g := t.made.Load(); g != nil {
+		s.DRBG = g.out.Stats()
+		g.mu.Lock() // no seed is drawn meanwhile
+		s.Full, s.Seeding = t.res.Stats(), g.stats
+		g.mu.Unlock()
+	} else {
+		s.Full = t.res.Stats()
+	}
 	s.Full.Bytes -= s.SeedBytes
 	s.Stats = ratelimit.Stats{
 		Bytes:           s.Full.Bytes + s.DRBG.Bytes,

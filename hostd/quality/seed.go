@@ -57,7 +57,7 @@ func (g *generator) seedNow() {
 	}
 	g.mu.Unlock()
 	if revived {
-		g.tap.own.Wake() // which takes mu
+		g.scheduler.Wake() // which takes mu
 	}
 }
 
@@ -73,7 +73,7 @@ func (g *generator) revive() {
 	}
 	g.mu.Unlock()
 	if ready {
-		g.tap.own.Wake()
+		g.scheduler.Wake()
 	}
 }
 
@@ -112,7 +112,7 @@ func (g *generator) wait() {
 		}
 		g.mu.Unlock()
 		if ready {
-			g.tap.own.Wake()
+			g.scheduler.Wake()
 			return
 		}
 	}

@@ -83,13 +83,13 @@ func TestSwitchToFullEndsTheDRBG(t *testing.T) {
 		}
 		tap.Set(Config{Quality: Full})
 		synctest.Wait()
-		if s := tap.Stats(); s.Stale || tap.gen.drbg != nil || tap.gen.usable.Load() || tap.gen.awaiting {
-			t.Errorf("%+v, generator there: %v", s, tap.gen.drbg != nil)
+		if s := tap.Stats(); s.Stale || tap.gen().drbg != nil || tap.gen().usable.Load() || tap.gen().awaiting {
+			t.Errorf("%+v, generator there: %v", s, tap.gen().drbg != nil)
 		}
 		w.pour(200)
-		tap.gen.revive() // one that comes late from under the old quality
+		tap.gen().revive() // one that comes late from under the old quality
 		synctest.Wait()
-		if tap.gen.drbg != nil || tap.gen.awaiting || w.Level() != 200-48 {
+		if tap.gen().drbg != nil || tap.gen().awaiting || w.Level() != 200-48 {
 			t.Error("a DRBG is seeded that nobody may have")
 		}
 		p := read(t, tap, 48) // what was wished for as a seed
@@ -157,7 +157,7 @@ func TestCloseDuringEverything(t *testing.T) {
 		if err := tap.Close(); err != nil {
 			t.Fatal(err)
 		}
-		g := &tap.gen
+		g := tap.gen()
 		g.mu.Lock()
 		if g.drbg != nil || g.have != 0 || g.seed != [48]byte{} || g.at != len(g.buf) || g.usable.Load() || g.awaiting {
 			t.Errorf("left after Close: generator %v, %d bytes of a seed", g.drbg != nil, g.have)

@@ -24,9 +24,7 @@ type Options struct {
 type Tap struct {
 	opt  Options
 	res  *ratelimit.Tap
-	own  *ratelimit.Scheduler // over gen
-	drbg *ratelimit.Tap
-	gen  generator
+	made atomic.Pointer[generator] // nil until there is use for it: most guests have none
 
 	regime  atomic.Pointer[regime]
 	setting sync.Mutex // Set, Fresh and Close are one at a time
@@ -54,14 +52,24 @@ func New(o Options, c Config) *Tap {
 		o.Event = func(Event) {}
 	}
 	c = c.filled()
-	t := &Tap{opt: o}
-	t.gen.tap, t.gen.conf, t.gen.personal = t, c, personalization(o.Name, o.UUID)
-	t.res = o.Scheduler.NewTap(c.reservoirLimits())
-	t.own = ratelimit.NewScheduler(&t.gen, ratelimit.Options{ObserveWait: o.ObserveWait})
-	t.drbg = t.own.NewTap(c.drbgLimits())
+	t := &Tap{opt: o, res: o.Scheduler.NewTap(c.reservoirLimits())}
+	t.generate(c)
 	t.regime.Store(newRegime(c))
 	return t
 }
+
+// generate has the DRBG work as c says; its generator is there before any regime that
+// has use for it.
+func (t *Tap) generate(c Config) {
+	if g := t.made.Load(); g != nil {
+		g.set(c)
+	} else if c.Quality != Full {
+		t.made.Store(newGenerator(t, c))
+	}
+}
+
+// gen is the guest's generator, in a quality that has use for one.
+func (t *Tap) gen() *generator { return t.made.Load() }
 
 func newRegime(c Config) *regime { return &regime{c, make(chan struct{})} }
 
@@ -83,8 +91,7 @@ func (t *Tap) Set(c Config) {
 	}
 	c = c.filled()
 	t.res.SetLimits(c.reservoirLimits())
-	t.drbg.SetLimits(c.drbgLimits())
-	t.gen.set(c)
+	t.generate(c)
 	close(t.regime.Swap(newRegime(c)).over)
 }
 
@@ -100,10 +107,10 @@ func (t *Tap) Fresh() {
 	t.begin.fresh(t.opt.Now())
 	switch t.regime.Load().Quality {
 	case DRBG:
-		if !t.gen.usable.Load() {
+		if !t.gen().usable.Load() {
 			t.res.Fresh()
 		}
-		t.drbg.Fresh()
+		t.gen().out.Fresh()
 	case FullThenDRBG:
 		t.res.Fresh()
 		t.renew() // the seed that is waited for can wait longer
@@ -127,8 +134,9 @@ func (t *Tap) Close() error {
 		return os.ErrClosed
 	}
 	_ = t.res.Close() // only ever closed here
-	_ = t.drbg.Close()
-	t.gen.close()
+	if g := t.made.Load(); g != nil {
+		g.close()
+	}
 	return nil
 }
 
