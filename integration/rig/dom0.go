@@ -99,16 +99,31 @@ func runInDom0(helpers []Helper) (int, error) {
 	return unlessHung(os.Stdout, func() (int, error) { return runBooted(ctx, x, here, min(limit, time.Until(deadline))) })
 }
 
-// unlessHung runs what boots a machine and runs tests in it, and does so a second time
-// if that machine stood still, loudly. What a test says is never asked twice.
+// unlessHung runs what boots a machine and runs tests in it, and does so a second time,
+// loudly, if that machine stood still, or took a domU down under the tests. Else what a
+// test says is never asked twice.
 func unlessHung(out io.Writer, run func() (int, error)) (int, error) {
 	code, err := run()
-	if !errors.Is(err, errHung) || errors.Is(err, errFailed) {
+	what := ""
+	switch {
+	case errors.Is(err, errHung) && !errors.Is(err, errFailed):
+		what = "STOOD STILL; no test had failed"
+	case errors.Is(err, errTakenDown):
+		what = "TOOK A DOMU DOWN, and tests failed"
+	default:
 		return code, err
 	}
-	fmt.Fprintf(out, "\nrig: ### THE EMULATED MACHINE STOOD STILL; no test had failed. ALL IS BEGUN ANEW, ONCE. What is known:\n%v\nrig: ### THE SECOND BOOT\n\n", err)
+	fmt.Fprintf(out, "\nrig: ### THE EMULATED MACHINE %s. ALL IS BEGUN ANEW, ONCE. What is known:\n%v\nrig: ### THE SECOND BOOT\n\n", what, err)
 	return run()
 }
+
+// errTakenDown is that tests failed in a machine whose processor, emulated in an emulated
+// one, had a domU end in a triple fault. No program in a domU, nor one in dom0 that has
+// but a page of its, can bring that about.
+var errTakenDown = errors.New("tests failed, and the emulated processor took a domU down with a triple fault")
+
+// tripleFault is what Xen says then (xen/arch/x86/hvm/hvm.c, hvm_triple_fault).
+const tripleFault = "Triple fault - invoking HVM shutdown"
 
 // errFailed is beside errHung where a test had failed before.
 var errFailed = errors.New("a test had failed before")
@@ -144,8 +159,12 @@ func runBooted(ctx context.Context, x xenMachine, here string, limit time.Durati
 	if exit.Signal != "" {
 		return 1, fmt.Errorf("the tests ended by signal: %s; the end of Xen's console:\n%s", exit.Signal, Tail(x.console, 30))
 	}
-	if exit.Code != 0 {
-		fmt.Printf("the end of Xen's console:\n%s\n", Tail(x.console, 30))
+	if exit.Code == 0 {
+		return 0, nil
+	}
+	fmt.Printf("the end of Xen's console:\n%s\n", Tail(x.console, 30))
+	if console, err := os.ReadFile(x.console); err == nil && strings.Contains(string(console), tripleFault) {
+		return exit.Code, errTakenDown
 	}
 	return exit.Code, nil
 }

@@ -58,6 +58,8 @@ func TestUnlessHung(t *testing.T) {
 		"hung once":              {[]int{1, 0}, []error{hung, nil}, nil},
 		"hung, then a test fail": {[]int{1, 1}, []error{hung, nil}, nil},
 		"hung twice":             {[]int{1, 1}, []error{hung, hung}, errHung},
+		"a domU taken down":      {[]int{1, 0}, []error{errTakenDown, nil}, nil},
+		"taken down twice":       {[]int{1, 1}, []error{errTakenDown, errTakenDown}, errTakenDown},
 		"failed, then hung":      {[]int{1}, []error{fmt.Errorf("%w, and %w", errFailed, hung)}, errHung},
 	} {
 		n := 0
@@ -66,7 +68,7 @@ func TestUnlessHung(t *testing.T) {
 			n++
 			return c.codes[n-1], c.errs[n-1]
 		})
-		if loud := strings.Contains(out.String(), "THE EMULATED MACHINE STOOD STILL"); loud != (n == 2) {
+		if loud := strings.Contains(out.String(), "ALL IS BEGUN ANEW, ONCE"); loud != (n == 2) {
 			t.Errorf("%s: %d times, and it says: %s", name, n, &out)
 		}
 		if n != len(c.codes) || code != c.codes[n-1] || !errors.Is(err, c.want) {

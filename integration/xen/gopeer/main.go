@@ -74,9 +74,10 @@ func open(server bool, config vchan.Config) (*vchan.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	for timeout := time.After(10 * time.Second); ; {
+	for timeout := time.After(30 * time.Second); ; {
 		c, err := vchan.Dial(store, config)
-		if !errors.Is(err, fs.ErrNotExist) {
+		// libxenvchan writes its nodes before it lets the client read them.
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 			return c, err
 		}
 		select {
