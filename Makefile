@@ -65,7 +65,7 @@ test: ## all of check, and the real rigs: QEMU guests, libvirt, Xen, FIFOs, syst
 	@rm -rf build/debian
 
 WAITING := /(demo|peers|rig|sources)(/|$$)
-RIG = CI=$(or $(CI),true) go test -count=1 -timeout 16m -v
+RIG = CI=$(or $(CI),true) go test -count=1 -timeout 24m -v
 
 rigs: build
 	@$(MAKE) --no-print-directory -j2 -O rigs-debian rigs-waiting

@@ -99,23 +99,29 @@ func runInDom0(helpers []Helper) (int, error) {
 	return unlessHung(os.Stdout, func() (int, error) { return runBooted(ctx, x, here, min(limit, time.Until(deadline))) })
 }
 
-// unlessHung runs what boots a machine and runs tests in it, and does so a second time,
-// loudly, if that machine stood still, or took a domU down under the tests. Else what a
-// test says is never asked twice.
+// unlessHung runs what boots a machine and runs tests in it, and does so again, loudly,
+// if that machine stood still, or took a domU down under the tests: at most boots times.
+// Else what a test says is never asked twice.
 func unlessHung(out io.Writer, run func() (int, error)) (int, error) {
-	code, err := run()
-	what := ""
-	switch {
-	case errors.Is(err, errHung) && !errors.Is(err, errFailed):
-		what = "STOOD STILL; no test had failed"
-	case errors.Is(err, errTakenDown):
-		what = "TOOK A DOMU DOWN, and tests failed"
-	default:
-		return code, err
+	for n := 1; ; n++ {
+		code, err := run()
+		what := ""
+		switch {
+		case errors.Is(err, errHung) && !errors.Is(err, errFailed):
+			what = "STOOD STILL; no test had failed"
+		case errors.Is(err, errTakenDown):
+			what = "TOOK A DOMU DOWN, and tests failed"
+		}
+		if what == "" || n == boots {
+			return code, err
+		}
+		fmt.Fprintf(out, "\nrig: ### THE EMULATED MACHINE %s. ALL IS BEGUN ANEW. What is known:\n%v\nrig: ### BOOT %d OF AT MOST %d\n\n", what, err, n+1, boots)
 	}
-	fmt.Fprintf(out, "\nrig: ### THE EMULATED MACHINE %s. ALL IS BEGUN ANEW, ONCE. What is known:\n%v\nrig: ### THE SECOND BOOT\n\n", what, err)
-	return run()
 }
+
+// boots is how many machines there are at most. About one of five of kind pvh is taken
+// down while the tests have it.
+const boots = 3
 
 // errTakenDown is that tests failed in a machine whose processor, emulated in an emulated
 // one, had a domU end in a triple fault. No program in a domU, nor one in dom0 that has
@@ -163,7 +169,7 @@ func runBooted(ctx context.Context, x xenMachine, here string, limit time.Durati
 		return 0, nil
 	}
 	fmt.Printf("the end of Xen's console:\n%s\n", Tail(x.console, 30))
-	if console, err := os.ReadFile(x.console); err == nil && strings.Contains(string(console), tripleFault) {
+	if console, err := os.ReadFile(x.console); err == nil && strings.Contains(string(console), tripleFault) { // of this boot: each writes it anew
 		return exit.Code, errTakenDown
 	}
 	return exit.Code, nil
@@ -180,8 +186,8 @@ func xenTime() time.Duration {
 }
 
 // bootTime is how much of it one boot with all its tests may take: a test that hangs
-// shall not take as long as go test waits, and a second boot shall have its time.
-func bootTime(all time.Duration) time.Duration { return all * 2 / 3 }
+// shall not take as long as go test waits, and the next boot shall have its time.
+func bootTime(all time.Duration) time.Duration { return all / boots }
 
 // testTime is how much of that the tests have by the clock of dom0, so that it is they
 // who say where they hang: it is some percent wrong at times.

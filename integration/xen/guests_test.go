@@ -48,7 +48,7 @@ func TestXen(t *testing.T) {
 }
 
 // kinds are those of the domUs that the tests share; db1 and web1 have a channel, too.
-var kinds = map[string]string{"db1": "pv", "web1": "pvh", "light": "pv", "heavy": "pvh"}
+var kinds = map[string]string{"db1": "pv", "web1": "pvh", "light": "pv", "heavy": "pv", "late": "pvh"}
 
 // sharing has the domUs.
 type sharing struct {

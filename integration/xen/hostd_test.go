@@ -29,7 +29,7 @@ func hostdInDom0(t *testing.T, shared *sharing) {
 	ctx, cancel := context.WithTimeout(t.Context(), partTime*3/2)
 	defer cancel()
 	h := newHosting(ctx, t)
-	for name, weight := range map[string]string{"light": "1", "heavy": "3"} { // before they are there
+	for name, weight := range map[string]string{"light": "1", "heavy": "3", "late": "1"} { // before they are there
 		policy, uuid := xenhost.Policy{Class: "gold", Weight: weight}, shared.prepare(t, name).UUID
 		if err := xenhost.SetPolicy(h.store, uuid, policy); err != nil {
 			t.Fatal(err)
@@ -66,15 +66,19 @@ func hostdInDom0(t *testing.T, shared *sharing) {
 	})
 	stop()
 	t.Run("shares", func(t *testing.T) { h.shares(ctx, t, domUs) })
-	stop = h.guestds(ctx, t, domUs)
+	// One of each kind; that of kind pvh is there no longer than it has to be.
+	both := []*rig.DomU{domUs[0], shared.get(t, "late")[0]}
+	stop = h.guestds(ctx, t, both)
+	h.ready(ctx, t, both[1])
 	t.Run("restored", func(t *testing.T) {
-		for _, d := range domUs {
+		for _, d := range both {
 			h.restored(ctx, t, d)
 		}
 	})
 	stop()
-	t.Run("gone", func(t *testing.T) { h.gone(ctx, t, domUs) })
+	t.Run("gone", func(t *testing.T) { h.gone(ctx, t, append(domUs, both[1])) })
 	shared.end("heavy")
+	shared.end("late")
 }
 
 // fedAgain is how long it may take from hostd's start after a kill to the report on
