@@ -22,7 +22,7 @@ import (
 const stageDom0 = "dom0"
 
 const (
-	xenLimit     = 12 * time.Minute // of everything, where go test has none
+	xenLimit     = 24 * time.Minute // of everything, where go test has none
 	xenRemainder = 20 * time.Second // of a time limit, for what is to be said at the end
 )
 
@@ -185,9 +185,10 @@ func xenTime() time.Duration {
 	return xenLimit
 }
 
-// bootTime is how much of it one boot with all its tests may take: a test that hangs
-// shall not take as long as go test waits, and the next boot shall have its time.
-func bootTime(all time.Duration) time.Duration { return all / boots }
+// bootTime is how much of it one boot with all its tests may take, which is about twice
+// what it does: a test that hangs shall not take as long as go test waits, and the next
+// boot shall have its time.
+func bootTime(all time.Duration) time.Duration { return min(all, 8*time.Minute) }
 
 // testTime is how much of that the tests have by the clock of dom0, so that it is they
 // who say where they hang: it is some percent wrong at times.
