@@ -12,20 +12,9 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-)
 
-// needRoot ends a test that has to become another user or to mount something, which CI
-// must let it.
-func needRoot(t *testing.T) {
-	t.Helper()
-	switch {
-	case os.Geteuid() == 0:
-	case os.Getenv("CI") != "":
-		t.Fatal("run the test as root: it becomes other users, or mounts")
-	default:
-		t.Skip("run the test as root: it becomes other users, or mounts")
-	}
-}
+	"headgate/integration/need"
+)
 
 // TestExecHasNothingOfHostd looks at a command from inside.
 func TestExecHasNothingOfHostd(t *testing.T) {
@@ -77,7 +66,7 @@ func TestExecHasNothingOfHostd(t *testing.T) {
 // TestExecAsUser wants the groups of a user who has some, and another first group
 // where one is given.
 func TestExecAsUser(t *testing.T) {
-	needRoot(t)
+	need.Root(t, "it becomes other users, or mounts")
 	as, err := whom("daemon:audio")
 	check(t, err)
 	audio := must(user.LookupGroup("audio"))
@@ -164,7 +153,7 @@ func lineOf(t *testing.T, r io.Reader) string {
 
 // TestExecWithoutCapabilities is hostd as a user that cannot become another.
 func TestExecWithoutCapabilities(t *testing.T) {
-	needRoot(t)
+	need.Root(t, "it becomes other users, or mounts")
 	nobody := must(number(must(user.Lookup("nobody")).Uid))
 	_, out := another(t, nobody, "daemon")
 	if got, want := lineOf(t, out), `user: hostd may not start a command as "daemon": it lacks CAP_SETUID, CAP_SETGID, CAP_KILL`; !strings.Contains(got, want) {

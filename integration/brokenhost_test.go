@@ -29,7 +29,7 @@ const (
 // nothing that fails a test, and goes on when the host is well again.
 func TestBrokenHost(t *testing.T) {
 	image := image(t)
-	ctx := within(t, 2*time.Minute)
+	ctx := rig.Within(t, 2*time.Minute)
 	dir := rig.Dir(t)
 	text, socket := guest("broken", "", "port", dir)
 	g := rig.BootGuest(t, rig.Config{Name: "broken", Image: image, Dir: dir, Port: socket, Counted: true})

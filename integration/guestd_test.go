@@ -26,7 +26,7 @@ const (
 // memory it takes.
 func TestGuestdPort(t *testing.T) {
 	image := image(t)
-	ctx := within(t, 3*time.Minute)
+	ctx := rig.Within(t, 3*time.Minute)
 	dir := rig.Dir(t)
 	text, socket := guest("port", "", "port", dir)
 	hostd := rig.Hostd(t, programs(t).Hostd, dir, rig.Sound+text)
@@ -52,7 +52,7 @@ func TestGuestdPort(t *testing.T) {
 // first, the guest is ready in time.
 func TestGuestdHWRNG(t *testing.T) {
 	image := image(t)
-	ctx := within(t, 3*time.Minute)
+	ctx := rig.Within(t, 3*time.Minute)
 	dir := rig.Dir(t)
 	text, socket := guest("hwrng", "", "qemu", dir)
 	rig.Hostd(t, programs(t).Hostd, dir, rig.Sound+text)

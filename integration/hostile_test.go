@@ -25,7 +25,7 @@ import (
 // rate, hostd's memory does not grow, and counters tell who did what.
 func TestHostileGuests(t *testing.T) {
 	const rate, measured = 8 << 10, 5 * time.Second
-	ctx := within(t, time.Minute)
+	ctx := rig.Within(t, time.Minute)
 	dir := rig.Dir(t)
 	noise, err := load.StartNoise(ctx, filepath.Join(dir, "noise"), 100_000)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"headgate/integration/load"
+	"headgate/integration/rig"
 )
 
 // A short supply is shared fairly, wholly, and with newcomers first. `make bench`
@@ -14,7 +15,7 @@ import (
 func TestShortSupplyIsShared(t *testing.T) {
 	for _, weights := range [][]int{{1}, {1, 2, 4}} {
 		f := load.Fairness{Clients: 210, Weights: weights, Supply: 20_000, Newcomers: 40, Time: 12 * time.Second}
-		s, err := f.Measure(within(t, time.Minute), programs(t).Hostd)
+		s, err := f.Measure(rig.Within(t, time.Minute), programs(t).Hostd)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +42,7 @@ func TestShortSupplyIsShared(t *testing.T) {
 // hostd killed under guests that are blocked: all go on, and nothing is given
 // twice.
 func TestKilledUnderBlockedGuests(t *testing.T) {
-	r, err := load.Restart{Guests: 100, Supply: 20_000, Away: time.Second}.Measure(within(t, time.Minute), programs(t).Hostd)
+	r, err := load.Restart{Guests: 100, Supply: 20_000, Away: time.Second}.Measure(rig.Within(t, time.Minute), programs(t).Hostd)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,7 @@ func TestKilledUnderBlockedGuests(t *testing.T) {
 
 // Guests that ask for nothing cost next to nothing.
 func TestIdleGuests(t *testing.T) {
-	c, err := load.Idle(within(t, time.Minute), programs(t).Hostd, 2000, 5*time.Second)
+	c, err := load.Idle(rig.Within(t, time.Minute), programs(t).Hostd, 2000, 5*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,15 +5,12 @@ package integration
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"headgate/integration/rig"
-
-	"go.uber.org/goleak"
 )
 
 // shared is the folder of what the tests of this run build once.
@@ -21,18 +18,7 @@ var shared string
 
 const buildLimit = 5 * time.Minute
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "headgate-integration")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	shared = dir
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		_ = os.RemoveAll(dir)
-		os.Exit(code)
-	}))
-}
+func TestMain(m *testing.M) { rig.Main(m, &shared) }
 
 var buildPrograms = sync.OnceValues(func() (rig.Programs, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), buildLimit)
@@ -87,12 +73,4 @@ rate = "unlimited"
 func guest(name, class, kind, dir string) (text, socket string) {
 	socket = filepath.Join(dir, name+"."+kind)
 	return fmt.Sprintf("\n[[guest]]\nname = %q\nclass = %q\npipes = [%q]\n", name, class, kind+":"+socket), socket
-}
-
-// within is the context of one test.
-func within(t *testing.T, limit time.Duration) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	t.Cleanup(cancel)
-	return ctx
 }

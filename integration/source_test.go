@@ -21,7 +21,7 @@ func TestSourceTurnsToZeros(t *testing.T) {
 		up     = "up"
 		failed = "failed"
 	)
-	ctx := within(t, 2*time.Minute)
+	ctx := rig.Within(t, 2*time.Minute)
 	dir := rig.Dir(t)
 	// So slow that what is in the FIFO when it turns is soon read.
 	noise, err := load.StartNoise(ctx, filepath.Join(dir, "noise"), 57_000)

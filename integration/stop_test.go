@@ -25,7 +25,7 @@ func TestStop(t *testing.T) {
 		rate, burst = 1024, 4096
 		patience    = time.Second
 	)
-	ctx := within(t, time.Minute)
+	ctx := rig.Within(t, time.Minute)
 	dir := rig.Dir(t)
 	qemu, strict := filepath.Join(dir, "two.qemu"), filepath.Join(dir, "two.egd")
 	hostd := rig.Hostd(t, programs(t).Hostd, dir, rig.Sound+fmt.Sprintf(`
@@ -112,7 +112,7 @@ func TestStopIsNotLost(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	ctx := within(t, 20*time.Second)
+	ctx := rig.Within(t, 20*time.Second)
 	for {
 		if conn, err := net.Dial("unix", filepath.Join(dir, "control.sock")); err == nil {
 			conn.Close()

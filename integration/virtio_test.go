@@ -23,7 +23,7 @@ type greedyGuest struct {
 // parts say.
 func TestVirtioRNG(t *testing.T) {
 	image := image(t)
-	ctx := within(t, 4*time.Minute)
+	ctx := rig.Within(t, 4*time.Minute)
 	dir := rig.Dir(t)
 	blocked, socket := guest("greedy", "metered", "qemu", dir)
 	other, otherSocket := guest("other", "metered", "egd", dir)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"headgate/integration/need"
 	"headgate/wire/pipe"
 
 	"golang.org/x/sys/unix"
@@ -112,9 +113,7 @@ func TestAnotherUserIsTurnedAway(t *testing.T) {
 		unfed(t, conn)
 	})
 	t.Run("the other comes", func(t *testing.T) {
-		if os.Getuid() != 0 {
-			t.Skip("run it as root: only root can be another user, too")
-		}
+		need.Root(t, "only root can be another user, too")
 		const nobody = 65534
 		pins(t, func(t *testing.T, pin pin) {
 			r := open(t, QEMU, 1<<16)

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"headgate/integration/need"
 )
 
 // policies returns the scheduling policy of every thread of this process.
@@ -36,10 +38,7 @@ func policies(t *testing.T) (all []uint32) {
 
 func notAllowed(t *testing.T, err error) {
 	t.Helper()
-	if os.Getenv("CI") == "" {
-		t.Skipf("%v: needs CAP_SYS_NICE: run as root", err)
-	}
-	t.Fatalf("%v: needs CAP_SYS_NICE: run as root", err)
+	need.Unmet(t, err, ": needs CAP_SYS_NICE: run as root")
 }
 
 // Threads that are there have it, and so have those that are made later.

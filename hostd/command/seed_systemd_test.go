@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"headgate/integration/need"
 )
 
 // systemdRandomSeed is systemd's own program (systemd-random-seed(8)).
@@ -16,17 +18,9 @@ const systemdRandomSeed = "/usr/lib/systemd/systemd-random-seed"
 // at boot: it reads all of it and puts another in its place. The kernel here is not
 // told to count it.
 func TestSystemdTakesTheSeed(t *testing.T) {
-	why := ""
-	if os.Getuid() != 0 {
-		why = "run the test as root: systemd-random-seed reads one fixed path, over which another is mounted"
-	} else if _, err := os.Stat(systemdRandomSeed); err != nil {
-		why = "as root: apt-get install --no-install-recommends systemd"
-	}
-	switch {
-	case why != "" && os.Getenv("CI") != "":
-		t.Fatal(why)
-	case why != "":
-		t.Skip(why)
+	need.Root(t, "systemd-random-seed reads one fixed path, over which another is mounted")
+	if _, err := os.Stat(systemdRandomSeed); err != nil {
+		need.Unmet(t, "as root: apt-get install --no-install-recommends systemd")
 	}
 	r := newRig(t)
 	root := makeImage(t, "etc/os-release=x")

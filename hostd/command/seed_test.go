@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"headgate/hostd/control"
+	"headgate/integration/need"
 )
 
 func fileOf(t *testing.T, path string) (content []byte, mode os.FileMode) {
@@ -116,7 +117,7 @@ func TestSeedAsUserData(t *testing.T) {
 func TestSeedIsNotShownOnATerminal(t *testing.T) {
 	tty, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
-		t.Skipf("no pseudo-terminal: mount devpts: %v", err)
+		need.Unmet(t, "no pseudo-terminal: mount devpts: ", err)
 	}
 	defer tty.Close()
 	r := newRig(t)
@@ -221,7 +222,7 @@ func TestASeedThatCannotBeWrittenIsLost(t *testing.T) {
 	}
 	f, err := full.OpenFile("full", os.O_WRONLY, 0)
 	if err != nil {
-		t.Skipf("no /dev/full: %v", err)
+		need.Unmet(t, err)
 	}
 	n := &newFile{dir: full, f: f, name: "full", written: "full", path: "/x/seed"}
 	if err := n.put(make([]byte, 512)); err == nil || err.Error() != "/x/seed: no space left on device" {

@@ -5,7 +5,6 @@ package clones
 import (
 	"context"
 	"flag"
-	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -15,8 +14,6 @@ import (
 	"time"
 
 	"headgate/integration/rig"
-
-	"go.uber.org/goleak"
 )
 
 var whole = flag.Bool("whole", false, "every configuration, ten runs each, and watch for as long as it takes")
@@ -26,18 +23,7 @@ var shared string
 
 const buildLimit = 5 * time.Minute
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "clones")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	shared = dir
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		_ = os.RemoveAll(dir)
-		os.Exit(code)
-	}))
-}
+func TestMain(m *testing.M) { rig.Main(m, &shared) }
 
 // built is what is built of this module for the guests.
 type built struct {

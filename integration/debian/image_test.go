@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"headgate/integration/need"
 	"headgate/integration/rig"
 )
 
@@ -33,21 +34,14 @@ var (
 	dracut         = initTool{"dracut", "dracut-core,zstd", "/lib/dracut/hooks/pre-udev/10-seed.sh"}
 )
 
-// need ends the test where no image can be made.
-func need(t *testing.T) {
+// wants ends the test where no image can be made.
+func wants(t *testing.T) {
 	t.Helper()
 	rig.Need(t)
 	rig.Tool(t, "mmdebstrap", "mmdebstrap")
 	rig.Tool(t, "mke2fs", "e2fsprogs")
 	rig.Tool(t, "make", "make")
-	if os.Getuid() == 0 {
-		return
-	}
-	const why = "run the test as root: a system's files belong to many users"
-	if os.Getenv("CI") != "" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
+	need.Root(t, "a system's files belong to many users")
 }
 
 // image is a sealed Debian. Without guestd's hook its initramfs is the same otherwise.
@@ -78,7 +72,7 @@ func theImage(t *testing.T, dir string) image {
 	if _, err := os.Stat(*made); *made == "" || err != nil {
 		return makeImage(t, dir, initramfsTools)
 	}
-	need(t)
+	wants(t)
 	return imageIn(t, *made)
 }
 
@@ -94,7 +88,7 @@ func imageIn(t *testing.T, dir string) image {
 // makeImage makes one in a folder, as testdata/customize says.
 func makeImage(t *testing.T, dir string, tool initTool) image {
 	t.Helper()
-	need(t)
+	wants(t)
 	ctx, cancel := context.WithTimeout(t.Context(), imageLimit)
 	defer cancel()
 	begun := time.Now()

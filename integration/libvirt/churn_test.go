@@ -32,7 +32,7 @@ var (
 // in hostd that was not there before.
 func TestChurn(t *testing.T) {
 	h := theHost(t)
-	ctx := within(t, 3*time.Minute+3**churnTime)
+	ctx := rig.Within(t, 3*time.Minute+3**churnTime)
 	h.hooked(ctx, t)
 	domains := make([]*rig.Domain, *churnDefined)
 	for i := range domains {

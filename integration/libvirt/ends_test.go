@@ -16,7 +16,7 @@ import (
 // its QEMU is killed, also while libvirtd is away or hostd is.
 func TestEnds(t *testing.T) {
 	h := theHost(t)
-	ctx := within(t, 2*time.Minute)
+	ctx := rig.Within(t, 2*time.Minute)
 	h.hooked(ctx, t)
 	d := shell(t, "mortal", "b8e1c9d0-6f0e-4a55-9a3c-2c7d1e5f6001", policy(`class="gold"`), egd(guestSocket("mortal")))
 	kill := func(t *testing.T) {

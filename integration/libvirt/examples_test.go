@@ -20,7 +20,7 @@ import (
 // taken over while it runs. The hook beside it is the one that libvirtd runs here.
 func TestExamples(t *testing.T) {
 	h := theHost(t)
-	ctx := within(t, 2*time.Minute)
+	ctx := rig.Within(t, 2*time.Minute)
 	h.hooked(ctx, t)
 	hook, err := os.ReadFile(hookScript)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 // libvirtd was told to look for it.
 func TestFreshHost(t *testing.T) {
 	h := theHost(t)
-	ctx := within(t, 2*time.Minute)
+	ctx := rig.Within(t, 2*time.Minute)
 	if _, err := os.Stat(hookScript); err == nil {
 		h.do(ctx, t, "libvirt", "uninstall-hook")
 		h.restartLibvirtd(ctx, t)

@@ -28,7 +28,7 @@ const (
 // told while hostd hung.
 func TestHook(t *testing.T) {
 	h := theHost(t)
-	ctx := within(t, 3*time.Minute)
+	ctx := rig.Within(t, 3*time.Minute)
 	h.hooked(ctx, t)
 	times := h.timeHook(t)
 	steady := shell(t, "steady", "c3f2a4de-52fb-4d5c-8c0e-6d2ad0a2d001", policy(`class="gold"`), egd(guestSocket("steady")))

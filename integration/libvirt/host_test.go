@@ -221,14 +221,6 @@ func crowdSocket(i int) string { return filepath.Join(run, "crowd", fmt.Sprint(i
 
 func guestSocket(guest string) string { return filepath.Join(guests, guest+".sock") }
 
-// within is the context of one test.
-func within(t *testing.T, limit time.Duration) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 func (h *host) status(ctx context.Context, t *testing.T) control.Status {
 	t.Helper()
 	s, err := h.hostd.Status(ctx)

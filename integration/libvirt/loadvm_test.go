@@ -30,7 +30,7 @@ const renewedWithin = 500 * time.Millisecond
 // right after the guest goes on.
 func TestPutBack(t *testing.T) {
 	h := theHost(t)
-	ctx := within(t, 2*time.Minute)
+	ctx := rig.Within(t, 2*time.Minute)
 	h.hooked(ctx, t)
 	const name = "twin"
 	d := h.machine(t, name, "7f0d6c1e-52ce-4c53-9d5e-6f1d3c4b5a01", "", port(filepath.Join(guests, name+".port")))

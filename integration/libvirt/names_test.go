@@ -16,7 +16,7 @@ import (
 // say what is wrong.
 func TestAnothersSocket(t *testing.T) {
 	h := theHost(t)
-	ctx := within(t, time.Minute)
+	ctx := rig.Within(t, time.Minute)
 	h.hooked(ctx, t)
 	victim := shell(t, "victim", "e7a0c1b2-91ab-4f6e-8a52-0b7a2c1de001", "", egd(guestSocket("victim")))
 	thief := shell(t, "thief", "e7a0c1b2-91ab-4f6e-8a52-0b7a2c1de002", policy(`class="gold"`), egd(guestSocket("victim")))
@@ -69,7 +69,7 @@ func TestAnothersSocket(t *testing.T) {
 // its UUID.
 func TestNamesThatAreNoGuests(t *testing.T) {
 	h := theHost(t)
-	ctx := within(t, time.Minute)
+	ctx := rig.Within(t, time.Minute)
 	h.hooked(ctx, t)
 	for _, c := range []struct{ name, uuid string }{
 		{"my web server", "f0b1d2c3-7a10-45be-9d0a-5b1a2c3d4001"},

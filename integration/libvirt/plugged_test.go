@@ -16,7 +16,7 @@ import (
 // away, as often as one likes.
 func TestPlugged(t *testing.T) {
 	h := theHost(t)
-	ctx := within(t, 2*time.Minute)
+	ctx := rig.Within(t, 2*time.Minute)
 	h.hooked(ctx, t)
 	d := h.machine(t, "db2", "5e9a1c7e-0b35-4a0e-9c1b-b1a5d7f0c202", "", "")
 	boot(ctx, t, d)

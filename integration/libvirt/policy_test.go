@@ -20,7 +20,7 @@ import (
 func TestPolicy(t *testing.T) {
 	const kib = 1 << 10
 	h := theHost(t)
-	ctx := within(t, 2*time.Minute)
+	ctx := rig.Within(t, 2*time.Minute)
 	h.hooked(ctx, t)
 	// The most that a domain may want from the first: what libvirt starts it with
 	// is judged as what it is changed to.

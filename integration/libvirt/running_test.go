@@ -24,7 +24,7 @@ type running struct {
 // TestRunningGuest shows what the names of the parts say, on one guest.
 func TestRunningGuest(t *testing.T) {
 	h := theHost(t)
-	ctx := within(t, 4*time.Minute)
+	ctx := rig.Within(t, 4*time.Minute)
 	h.hooked(ctx, t)
 	r := &running{host: h, guest: h.machine(t, "db1", "5e9a1c7e-0b35-4a0e-9c1b-b1a5d7f0c201", policy(`class="silver"`), egd(guestSocket("db1")))}
 	boot(ctx, t, r.guest)

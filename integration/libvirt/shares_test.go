@@ -20,7 +20,7 @@ func TestSharesByWeight(t *testing.T) {
 		tol      = 0.02
 	)
 	h := theHost(t)
-	ctx := within(t, 3*time.Minute)
+	ctx := rig.Within(t, 3*time.Minute)
 	h.hooked(ctx, t)
 	var domains []*rig.Domain
 	for name, c := range map[string]struct{ uuid, weight string }{

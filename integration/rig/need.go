@@ -3,12 +3,13 @@
 package rig
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+
+	"headgate/integration/need"
 )
 
 // Missing returns the Debian packages that a guest needs and that are not
@@ -75,28 +76,17 @@ func Remedy(packages []string) string {
 // CI is set, because the rig has to be there.
 func Need(t testing.TB) {
 	t.Helper()
-	missing := Missing()
-	if len(missing) == 0 {
-		return
+	if missing := Missing(); len(missing) > 0 {
+		need.Unmet(t, "no guest can be booted here; as root: ", Remedy(missing))
 	}
-	why := fmt.Sprintf("no guest can be booted here; as root: %s", Remedy(missing))
-	if os.Getenv("CI") != "" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }
 
 // NeedGeneric is Need for tests that boot the generic kernel, too.
 func NeedGeneric(t testing.TB) {
 	t.Helper()
 	Need(t)
-	_, err := FindGenericKernel()
-	switch {
-	case err == nil:
-	case os.Getenv("CI") != "":
-		t.Fatal(err)
-	default:
-		t.Skip(err)
+	if _, err := FindGenericKernel(); err != nil {
+		need.Unmet(t, err)
 	}
 }
 
@@ -127,13 +117,7 @@ func MissingLibvirt() string {
 func NeedLibvirt(t testing.TB) {
 	t.Helper()
 	Need(t)
-	why := MissingLibvirt()
-	if why == "" {
-		return
+	if why := MissingLibvirt(); why != "" {
+		need.Unmet(t, "no libvirtd can be run here; ", why)
 	}
-	why = "no libvirtd can be run here; " + why
-	if os.Getenv("CI") != "" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }

@@ -4,10 +4,37 @@ package rig
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"go.uber.org/goleak"
 )
+
+// Main is the TestMain of a package whose tests share what they build once, in the
+// folder that it makes and puts into shared. Who leaves a goroutine fails.
+func Main(m *testing.M, shared *string) {
+	dir, err := os.MkdirTemp("", "rig")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	*shared = dir
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(dir)
+		os.Exit(code)
+	}))
+}
+
+// Within is the context of one test.
+func Within(t testing.TB, limit time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	t.Cleanup(cancel)
+	return ctx
+}
 
 // Dir makes a folder for a test's sockets. Unlike TB.TempDir its path is short
 // whatever the test's name is: a socket's path has 107 bytes (unix(7)).

@@ -1,9 +1,10 @@
 package rig
 
 import (
-	"os"
 	"os/exec"
 	"testing"
+
+	"headgate/integration/need"
 )
 
 // Tool finds a program, or says which Debian package has it: a laptop may do
@@ -11,12 +12,8 @@ import (
 func Tool(t testing.TB, name, debian string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
-	switch {
-	case err == nil:
-	case os.Getenv("CI") != "":
-		t.Fatalf("%s is missing: apt-get install %s", name, debian)
-	default:
-		t.Skipf("%s is missing: apt-get install %s", name, debian)
+	if err != nil {
+		need.Unmet(t, name, " is missing: apt-get install ", debian)
 	}
 	return path
 }

@@ -22,7 +22,7 @@ const enough = 1_000_000
 // would, and has them assessed: what jitter claims is half of it at most.
 func TestAssess(t *testing.T) {
 	t.Parallel() // with what is not timed, since it waits for the slowest
-	ctx := within(t, 20*time.Minute)
+	ctx := rig.Within(t, 20*time.Minute)
 	dir := rig.Dir(t)
 	list := []struct {
 		kind, more string

@@ -16,7 +16,7 @@ import (
 // output of a generator, unless the operator says what it is worth.
 func TestGeneratedCountsNothing(t *testing.T) {
 	t.Parallel() // while others wait for a slow source
-	ctx := within(t, time.Minute)
+	ctx := rig.Within(t, time.Minute)
 	dir := rig.Dir(t)
 	chip := newChip(t, dir)
 	text, socket := guest("full", "open", dir)

@@ -37,7 +37,7 @@ func TestKinds(t *testing.T) {
 			if !known {
 				t.Fatalf("no device for sources of type %q", name)
 			}
-			ctx := within(t, time.Minute)
+			ctx := rig.Within(t, time.Minute)
 			dir := rig.Dir(t)
 			k := make(ctx, t, dir)
 			k.name = name

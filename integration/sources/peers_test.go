@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"headgate/integration/need"
 	"headgate/integration/rig"
 )
 
@@ -71,9 +72,7 @@ type broker struct {
 // newBroker starts all of it. Only the three of them speak TCP, on the loopback.
 func newBroker(ctx context.Context, t *testing.T, dir string) *broker {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("run the test as root: Entropy Broker has to be kept out of /var")
-	}
+	need.Root(t, "Entropy Broker has to be kept out of /var")
 	b := &broker{debian: unpack(t, "entropybroker", "libcrypto++8"), dir: dir, socket: filepath.Join(dir, "egd.sock"), port: freePort(t)}
 	b.need(ctx, t, "entropy_broker", "libgd3")
 	for name, text := range map[string]string{
@@ -122,12 +121,8 @@ func (b *broker) need(ctx context.Context, t *testing.T, program, debian string)
 	list.Args = []string{"ldd", list.Path}
 	list.Path = rig.Tool(t, "ldd", "libc-bin")
 	out, err := list.CombinedOutput()
-	switch missing := err != nil || strings.Contains(string(out), "not found"); {
-	case !missing:
-	case os.Getenv("CI") != "":
-		t.Fatalf("%s lacks libraries: apt-get install --no-install-recommends %s\n%s", program, debian, out)
-	default:
-		t.Skipf("%s lacks libraries: apt-get install --no-install-recommends %s", program, debian)
+	if err != nil || strings.Contains(string(out), "not found") {
+		need.Unmet(t, program, " lacks libraries: ", rig.Remedy([]string{debian}), "\n", string(out))
 	}
 }
 

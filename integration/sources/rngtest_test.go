@@ -26,7 +26,7 @@ const sure = 0.999
 func TestRngtest(t *testing.T) {
 	t.Parallel() // what is timed in it is for the log
 	rngtest := rngtestProgram(t)
-	ctx := within(t, 2*time.Minute)
+	ctx := rig.Within(t, 2*time.Minute)
 	dir := rig.Dir(t)
 	full, fullSocket := guest("full", "open", dir)
 	fast, fastSocket := guest("fast", "fast", dir)

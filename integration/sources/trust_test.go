@@ -74,7 +74,7 @@ max_stale = "2s"
 // that want full entropy wait, and nothing that failed is used.
 func TestTwoOfThree(t *testing.T) {
 	t.Parallel() // while others wait for a slow source
-	ctx := within(t, 90*time.Second)
+	ctx := rig.Within(t, 90*time.Second)
 	s := newTrio(ctx, t)
 	s.await(ctx, t, backends.Up, "fifo", "tty", "command")
 	s.step(ctx, t, "all three are well", gives, gives)

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"headgate/integration/need"
 )
 
 const webUUID = "6b0d5f6e-4652-4b95-a7f3-30e85b7cf76d"
@@ -156,7 +158,7 @@ func TestPolicyIsBounded(t *testing.T) {
 func TestOwnerByName(t *testing.T) {
 	me, err := user.Current()
 	if err != nil {
-		t.Skip(err)
+		need.Unmet(t, err)
 	}
 	got := uidOf(me.Username + ":kvm")
 	if got == nil || fmt.Sprint(*got) != me.Uid {
