@@ -32,7 +32,6 @@ var checks = map[string]func(Config) error{
 	"egd":    checkEGD,
 	"exec":   checkExec,
 	"file":   checkFile,
-	"jitter": checkJitter,
 	"serial": checkSerial,
 }
 

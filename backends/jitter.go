@@ -63,9 +63,6 @@ type jitterSource struct {
 
 func newJitter(c Config) Source { return jitterSource{c, timeStamp, jitterLoads} }
 
-// checkJitter has nothing to add: there is nothing to set that is jitter's own.
-func checkJitter(Config) error { return nil }
-
 func (s jitterSource) Open() (io.ReadCloser, Info, error) {
 	stream := &jitterStream{now: s.now, loads: s.loads, walk: newWalk()}
 	m := stream.measure()

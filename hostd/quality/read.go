@@ -122,7 +122,7 @@ func (t *Tap) Available() int {
 // Stats is a snapshot.
 func (t *Tap) Stats() Stats {
 	var s Stats
-	if g := t.made.Load(); g != nil {
+	if g := t.drbg.Load(); g != nil {
 		s.DRBG = g.out.Stats()
 		g.mu.Lock() // no seed is drawn meanwhile
 		s.Full, s.Seeding = t.res.Stats(), g.stats

@@ -24,7 +24,7 @@ type Options struct {
 type Tap struct {
 	opt  Options
 	res  *ratelimit.Tap
-	made atomic.Pointer[generator] // nil until there is use for it: most guests have none
+	drbg atomic.Pointer[generator] // nil until there is use for it: most guests have none
 
 	regime  atomic.Pointer[regime]
 	setting sync.Mutex // Set, Fresh and Close are one at a time
@@ -53,23 +53,23 @@ func New(o Options, c Config) *Tap {
 	}
 	c = c.filled()
 	t := &Tap{opt: o, res: o.Scheduler.NewTap(c.reservoirLimits())}
-	t.generate(c)
+	t.equip(c)
 	t.regime.Store(newRegime(c))
 	return t
 }
 
-// generate has the DRBG work as c says; its generator is there before any regime that
+// equip has the DRBG work as c says; its generator is there before any regime that
 // has use for it.
-func (t *Tap) generate(c Config) {
-	if g := t.made.Load(); g != nil {
+func (t *Tap) equip(c Config) {
+	if g := t.drbg.Load(); g != nil {
 		g.set(c)
 	} else if c.Quality != Full {
-		t.made.Store(newGenerator(t, c))
+		t.drbg.Store(newGenerator(t, c))
 	}
 }
 
 // gen is the guest's generator, in a quality that has use for one.
-func (t *Tap) gen() *generator { return t.made.Load() }
+func (t *Tap) gen() *generator { return t.drbg.Load() }
 
 func newRegime(c Config) *regime { return &regime{c, make(chan struct{})} }
 
@@ -91,7 +91,7 @@ func (t *Tap) Set(c Config) {
 	}
 	c = c.filled()
 	t.res.SetLimits(c.reservoirLimits())
-	t.generate(c)
+	t.equip(c)
 	close(t.regime.Swap(newRegime(c)).over)
 }
 
@@ -134,7 +134,7 @@ func (t *Tap) Close() error {
 		return os.ErrClosed
 	}
 	_ = t.res.Close() // only ever closed here
-	if g := t.made.Load(); g != nil {
+	if g := t.drbg.Load(); g != nil {
 		g.close()
 	}
 	return nil
