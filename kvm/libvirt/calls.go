@@ -120,6 +120,24 @@ func (c *Conn) XML(ctx context.Context, uuid string, inactive bool) ([]byte, err
 	return []byte(text), err
 }
 
+// Rewrite gives a domain another definition, for its next start: what edit makes of
+// the one that it has, with all that is secret in it.
+func (c *Conn) Rewrite(ctx context.Context, uuid string, edit func(text []byte) ([]byte, error)) error {
+	const whole = rpc.DomainXMLInactive | rpc.DomainXMLSecure
+	was, err := on(ctx, c, uuid, func(d rpc.Domain) (string, error) { return c.rpc.DomainGetXMLDesc(d, whole) })
+	if err != nil {
+		return err
+	}
+	text, err := edit([]byte(was))
+	if err != nil || string(text) == was {
+		return err
+	}
+	if _, err := call(ctx, c, func() (rpc.Domain, error) { return c.rpc.DomainDefineXML(string(text)) }); err != nil {
+		return fmt.Errorf("domain %s: define it anew: %w", clip(uuid), err)
+	}
+	return nil
+}
+
 // Active says whether a domain runs, paused or not.
 func (c *Conn) Active(ctx context.Context, uuid string) (bool, error) {
 	active, err := on(ctx, c, uuid, c.rpc.DomainIsActive)

@@ -1,6 +1,7 @@
 package libvirt
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -272,5 +273,39 @@ func TestCutOffWhileConnecting(t *testing.T) {
 			c.Close()
 		}
 		cancel()
+	}
+}
+
+// A domain is defined anew with all that it had, and only if that is another.
+func TestRewrite(t *testing.T) {
+	f := startFake(t, "")
+	f.put(1, fakeDomain{name: "vmb", id: 3, xml: "<domain>old</domain>"})
+	c := dialFake(t, f)
+	one := textOf(uuidOf(1))
+	edit := func(text []byte) ([]byte, error) { return bytes.ReplaceAll(text, []byte("old"), []byte("new")), nil }
+	if err := c.Rewrite(t.Context(), one, edit); err != nil || f.defined != "<domain>new</domain>" {
+		t.Errorf("%v, defined %q", err, f.defined)
+	}
+	if want := uint32(rpc.DomainXMLInactive | rpc.DomainXMLSecure); f.flags != want {
+		t.Errorf("its XML was asked for with flags %d, want %d", f.flags, want)
+	}
+	if err := c.Rewrite(t.Context(), one, func(text []byte) ([]byte, error) { return text, nil }); err != nil || f.count(procDefine) != 1 {
+		t.Errorf("%v, defined %d times", err, f.count(procDefine))
+	}
+	no := errors.New("no")
+	if err := c.Rewrite(t.Context(), one, func([]byte) ([]byte, error) { return nil, no }); !errors.Is(err, no) || f.count(procDefine) != 1 {
+		t.Errorf("%v, defined %d times", err, f.count(procDefine))
+	}
+	if err := c.Rewrite(t.Context(), textOf(uuidOf(2)), edit); !errors.Is(err, ErrNoDomain) {
+		t.Error(err)
+	}
+	f.meanwhile(func(proc uint32, _ rpc.UUID) error {
+		if proc == procDefine {
+			return fakeError(rpc.ErrXMLError)
+		}
+		return nil
+	})
+	if err := c.Rewrite(t.Context(), one, edit); err == nil || !strings.HasSuffix(err.Error(), "define it anew: libvirt: as told") {
+		t.Error(err)
 	}
 }

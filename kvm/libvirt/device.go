@@ -41,17 +41,24 @@ func ChannelXML(path string) (string, error) {
 }
 
 func source(socket string, inner ...string) (string, error) {
-	if !path.IsAbs(socket) {
-		return "", fmt.Errorf("the socket %q is to be an absolute path", clip(socket))
-	}
-	if len(socket) > maxPath {
-		return "", fmt.Errorf("the socket's path has %d bytes, at most %d are possible", len(socket), maxPath)
+	if err := checkSocket(socket); err != nil {
+		return "", err
 	}
 	text, err := escape(socket)
 	if err != nil {
 		return "", fmt.Errorf("the socket %q: %w", socket, err)
 	}
 	return "<source mode='connect' path='" + text + "'>\n" + indent("  ", strings.Join(inner, "\n")) + "\n</source>", nil
+}
+
+func checkSocket(socket string) error {
+	if !path.IsAbs(socket) {
+		return fmt.Errorf("the socket %q is to be an absolute path", clip(socket))
+	}
+	if len(socket) > maxPath {
+		return fmt.Errorf("the socket's path has %d bytes, at most %d are possible", len(socket), maxPath)
+	}
+	return nil
 }
 
 // PolicyXML is the policy for a domain's metadata. What is not known of a policy

@@ -5,11 +5,13 @@ import (
 	"fmt"
 )
 
-// Device is an rng device or guestd's port, as it stands in a domain's XML.
+// Device is an rng device, guestd's port or a vhost-user-rng device, as it stands in a
+// domain's XML. One of the three is not nil.
 type Device struct {
-	XML     string   // libvirt wants that very text back to take it out
-	RNG     *RNG     // nil: it is a port
-	Channel *Channel // nil: it is an rng device
+	XML     string // libvirt wants that very text back to take it out; of a Vhost empty
+	RNG     *RNG
+	Channel *Channel
+	Vhost   *Vhost
 }
 
 // Devices finds the devices that ParseDomain tells of.
@@ -20,9 +22,9 @@ func Devices(text []byte) ([]Device, error) {
 	}
 	r := reader{document: doc, text: text}
 	var found []Device
-	_, err = r.each(func(e xml.StartElement, _ int64) error {
+	_, err = r.each(func(e xml.StartElement, at int64) error {
 		if !plain(e, "devices") {
-			return r.dec.Skip()
+			return r.take(e, at)
 		}
 		_, err := r.each(func(e xml.StartElement, at int64) error {
 			d, err := r.device(e, at)
@@ -34,10 +36,16 @@ func Devices(text []byte) ([]Device, error) {
 		return err
 	})
 	if err == nil {
+		err = r.takeVhosts()
+	}
+	if err == nil {
 		err = r.finish()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("domain XML: %w", err)
+	}
+	for _, v := range r.Vhosts {
+		found = append(found, Device{Vhost: &v})
 	}
 	return found, nil
 }

@@ -56,7 +56,15 @@ func FuzzDevices(f *testing.F) {
 		}
 		var rngs []RNG
 		var ports []Channel
+		var vhosts []Vhost
 		for _, o := range found {
+			if o.Vhost != nil {
+				vhosts = append(vhosts, *o.Vhost)
+				if o.XML != "" || o.RNG != nil || o.Channel != nil {
+					t.Errorf("%+v", o)
+				}
+				continue
+			}
 			if !bytes.Contains(text, []byte(o.XML)) || !strings.HasPrefix(o.XML, "<") || !strings.HasSuffix(o.XML, ">") {
 				t.Errorf("%q is not in it", o.XML)
 			}
@@ -67,8 +75,8 @@ func FuzzDevices(f *testing.F) {
 				ports = append(ports, *o.Channel)
 			}
 		}
-		if !reflect.DeepEqual(rngs, d.RNGs) || !reflect.DeepEqual(ports, d.Channels) {
-			t.Errorf("%+v %+v, and the domain has %+v %+v", rngs, ports, d.RNGs, d.Channels)
+		if !reflect.DeepEqual(rngs, d.RNGs) || !reflect.DeepEqual(ports, d.Channels) || !reflect.DeepEqual(vhosts, d.Vhosts) {
+			t.Errorf("%+v %+v %+v, and the domain has %+v %+v %+v", rngs, ports, vhosts, d.RNGs, d.Channels, d.Vhosts)
 		}
 	})
 }

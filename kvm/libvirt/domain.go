@@ -10,6 +10,7 @@ type Domain struct {
 	Policy   *Policy   `json:"policy,omitempty"`
 	RNGs     []RNG     `json:"rngs,omitempty"`
 	Channels []Channel `json:"channels,omitempty"` // those named EntropyPort alone
+	Vhosts   []Vhost   `json:"vhosts,omitempty"`
 	// UID is the user of its QEMU, from the DAC label; nil where the XML does not
 	// say (the prepare hook runs before libvirt draws the labels).
 	UID *uint32 `json:"uid,omitempty"`

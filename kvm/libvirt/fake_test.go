@@ -18,6 +18,7 @@ const (
 
 	procOpen       = 1
 	procClose      = 2
+	procDefine     = 11
 	procXML        = 14
 	procByName     = 23
 	procByUUID     = 24
@@ -44,6 +45,8 @@ type fake struct {
 	domains map[rpc.UUID]fakeDomain
 	clients map[net.Conn]*fakeClient
 	asked   map[uint32]int // how often each procedure was called
+	flags   uint32         // with which XML was asked for last
+	defined string         // the last definition that was given
 	// before is called ahead of each answer and may keep it back. An error is the
 	// answer then, or, if it is errHangUp, the connection ends.
 	before func(proc uint32, uuid rpc.UUID) error
@@ -191,7 +194,14 @@ func (f *fake) answer(client *fakeClient, proc uint32, body []byte) ([]byte, err
 		}
 		binary.BigEndian.PutUint32(b, n)
 		return binary.BigEndian.AppendUint32(b, n), nil
+	case procDefine:
+		n := binary.BigEndian.Uint32(body)
+		f.defined = string(body[4 : 4+n])
+		return appendDomain(nil, uuid, fakeDomain{}), nil
 	case procByUUID, procXML:
+		if proc == procXML {
+			f.flags = binary.BigEndian.Uint32(body[len(body)-4:])
+		}
 		d, ok := f.domains[uuid]
 		if !ok {
 			return nil, fakeError(rpc.ErrNoDomain)

@@ -22,6 +22,11 @@ func seeds(f *testing.F) {
 		"<domain><devices><rng><backend model='egd' type='udp'><source mode='bind'/></backend></rng><![CDATA[</devices>]]></devices></domain>",
 		"<domain><seclabel model='dac'><label>+1:+1</label></seclabel><seclabel model='selinux'><imagelabel>a</imagelabel></seclabel></domain>",
 		"<domain xmlns='x'/>", "<a:domain/>", "<domain><devices xmlns='x'/></domain>",
+		"<domain><memoryBacking><hugepages/><access mode='shared'/></memoryBacking><cpu><numa><cell memAccess='shared'/><cell/></numa></cpu>" +
+			"<q:commandline xmlns:q='" + QEMUNamespace + "'>\n<q:arg value='-chardev'/>\n<q:arg value='socket,id=headgate0,path=/run/a,,b,server,nowait'/>\n" +
+			"<q:arg value='-device'/><q:arg value='vhost-user-rng-pci,chardev=headgate0,addr=1c.0'/><q:env name='a'/></q:commandline></domain>",
+		"<domain><commandline xmlns='" + QEMUNamespace + "'><arg value='-device'/><arg value='{&quot;driver&quot;:&quot;vhost-user-rng-pci&quot;}'/></commandline></domain>",
+		"<domain><memory>1</memory><memoryBacking><source type='anonymous'/></memoryBacking><devices><rng><address type='pci' slot='0x1c'/></rng></devices></domain>",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -40,7 +45,7 @@ func FuzzParseDomain(f *testing.F) {
 		if u, err := parseUUID(d.UUID); d.UUID != "" && (err != nil || textOf(u) != d.UUID) {
 			t.Fatalf("UUID %q", d.UUID)
 		}
-		if d.ID < 0 || len(d.RNGs) > maxDevices || len(d.Channels) > maxDevices || len(d.Label) > MaxLabel {
+		if d.ID < 0 || len(d.RNGs) > maxDevices || len(d.Channels) > maxDevices || len(d.Vhosts) > maxDevices || len(d.Label) > MaxLabel {
 			t.Fatalf("not bounded: %+v", d)
 		}
 		for _, s := range append(stringsOf(d), d.Name, d.Label) {
@@ -79,6 +84,9 @@ func stringsOf(d Domain) []string {
 	}
 	for _, c := range d.Channels {
 		out = append(out, c.Mode, c.Path)
+	}
+	for _, v := range d.Vhosts {
+		out = append(out, v.Path)
 	}
 	if p := d.Policy; p != nil {
 		out = append(append(out, p.Class, p.Rate, p.Weight, p.Quality), p.Unknown...)
@@ -124,16 +132,22 @@ func FuzzEdit(f *testing.F) {
 		if !reflect.DeepEqual(before, after) {
 			t.Fatalf("%+v\nis\n%+v", before, after)
 		}
-		old, now := tokens(t, text), tokens(t, once)
-		for _, token := range old {
-			for len(now) > 0 && now[0] != token {
-				now = now[1:]
-			}
-			if len(now) == 0 {
-				t.Fatalf("%s is gone from\n%s", token, once)
-			}
-		}
+		keeps(t, text, once)
 	})
+}
+
+// keeps fails the test if something of a text is gone from another.
+func keeps(t *testing.T, text, from []byte) {
+	t.Helper()
+	old, now := tokens(t, text), tokens(t, from)
+	for _, token := range old {
+		for len(now) > 0 && now[0] != token {
+			now = now[1:]
+		}
+		if len(now) == 0 {
+			t.Fatalf("%s is gone from\n%s", token, from)
+		}
+	}
 }
 
 // tokens are all but the text of white space and the policies. An empty element is as
@@ -163,4 +177,50 @@ func tokens(t *testing.T, text []byte) []string {
 			out = append(out, fmt.Sprintf("%T %s", token, token))
 		}
 	}
+}
+
+func FuzzEditVhost(f *testing.F) {
+	seeds(f)
+	const socket = "/run/a&',b.vhost/sock"
+	f.Fuzz(func(t *testing.T, text []byte) {
+		once, err := Edit(text, Wiring{Vhost: socket})
+		if err != nil {
+			return
+		}
+		before, err := ParseDomain(text)
+		if err != nil {
+			t.Fatalf("edited, but not to be read: %v", err)
+		}
+		after, err := ParseDomain(once)
+		if err != nil {
+			t.Fatalf("not to be read any more: %v\n%s", err, once)
+		}
+		if v, ok := after.Vhost(socket); !ok || v.Flaw() != "" {
+			t.Fatalf("%+v in\n%s", after.Vhosts, once)
+		}
+		if twice, err := Edit(once, Wiring{Vhost: socket}); err != nil || !bytes.Equal(once, twice) {
+			t.Fatalf("%v: once\n%s\ntwice\n%s", err, once, twice)
+		}
+		keeps(t, text, once)
+
+		// Taken out, all is as before, but that the memory is shared.
+		out, err := Unwire(once, func(path string) bool { return path == socket })
+		if err != nil {
+			t.Fatal(err)
+		}
+		left, err := ParseDomain(out)
+		if err != nil {
+			t.Fatalf("not to be read any more: %v\n%s", err, out)
+		}
+		if _, there := left.Vhost(socket); there {
+			t.Fatalf("still there in\n%s", out)
+		}
+		keeps(t, out, once)
+		for i := range before.Vhosts {
+			before.Vhosts[i].Private = false
+		}
+		if _, had := before.Vhost(socket); !had && !reflect.DeepEqual(left, before) {
+			t.Fatalf("%+v\nis\n%+v", before, left)
+		}
+	})
 }

@@ -39,7 +39,13 @@ func parse(text []byte) (Domain, error) {
 	if _, err := r.each(r.take); err != nil {
 		return Domain{}, err
 	}
-	return r.Domain, r.finish()
+	if err := r.takeVhosts(); err != nil {
+		return Domain{}, err
+	}
+	if err := r.finish(); err != nil {
+		return Domain{}, err
+	}
+	return r.Domain, nil
 }
 
 // reader gathers a domain. Of what a domain has once, the first counts, as with
@@ -49,6 +55,8 @@ type reader struct {
 	Domain
 	text               []byte
 	policies, metadata int
+	arguments          []argument
+	memory             memory
 }
 
 // decode reads the element that begins at at into one of libvirtxml's. What libvirtxml
@@ -90,6 +98,13 @@ func (r *reader) take(e xml.StartElement, at int64) error {
 	case plain(e, "devices"):
 		_, err := r.each(r.takeDevice)
 		return err
+	case plain(e, "memoryBacking"):
+		_, err := r.memory.takeBacking(r.document)
+		return err
+	case plain(e, "cpu"):
+		return r.memory.takeCPU(r.document)
+	case isCommandline(e):
+		return r.takeArguments()
 	case plain(e, "seclabel"):
 		var s libvirtxml.DomainSecLabel
 		ok, err := r.decode(at, &s)
