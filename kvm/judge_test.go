@@ -142,8 +142,7 @@ func TestAClientThatWaitsIsHungUpOn(t *testing.T) {
 	if err := r.letIn(c); err != nil {
 		t.Fatal(err)
 	}
-	r.tasks.Add(1)
-	go r.attend(t.Context(), c)
+	r.tasks.Go(func() { _ = r.attend(t.Context(), c) })
 	r.own(t, os.Getuid()+1, os.Getpid())
 	r.Judge()
 	r.Judge() // once is enough

@@ -17,16 +17,28 @@ import (
 const (
 	partVariable   = "HEADGATE_TEST_PART"
 	socketVariable = "HEADGATE_TEST_SOCKET"
+	umaskVariable  = "HEADGATE_TEST_UMASK"
 
 	stays  = "stays"  // connects, and stays until its input ends
 	leaves = "leaves" // connects, and ends
 	gives  = "gives"  // connects, has a child hold the connection, and ends
 	shares = "shares" // as gives, but stays; says the child's id
 	holds  = "holds"  // such a child; stays until its input ends
+	awaits = "awaits" // listens, and stays until its input ends
 )
 
 func play(part string) {
-	if part != holds {
+	if part == awaits {
+		umask, err := strconv.Atoi(os.Getenv(umaskVariable))
+		if err != nil {
+			panic(err)
+		}
+		syscall.Umask(umask)
+		if _, err := net.Listen("unix", os.Getenv(socketVariable)); err != nil {
+			panic(err)
+		}
+		fmt.Println(0)
+	} else if part != holds {
 		conn, err := net.Dial("unix", os.Getenv(socketVariable))
 		if err != nil {
 			panic(err)
@@ -37,7 +49,7 @@ func play(part string) {
 		}
 		fmt.Println(child)
 	}
-	if part == stays || part == shares || part == holds {
+	if part == stays || part == shares || part == holds || part == awaits {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 	}
 }
@@ -62,10 +74,26 @@ type peer struct {
 	pid   int
 	child int // that holds its connection, if any
 	cmd   *exec.Cmd
+	hold  *os.File // what keeps it
 }
 
-// start has another process connect to the socket. It runs as uid, if that is
-// not 0.
+// listens has another process, of a user and with a umask, listen at the socket.
+func (r *rig) listens(t *testing.T, uid uint32, umask int) *peer {
+	t.Helper()
+	t.Setenv(umaskVariable, strconv.Itoa(umask))
+	return r.start(t, awaits, uid)
+}
+
+// as is a command that runs as a user.
+func as(t *testing.T, uid uint32, name string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	return cmd
+}
+
+// start has another process connect to the socket, or listen there. It runs as uid, if
+// that is not 0.
 func (r *rig) start(t *testing.T, part string, uid uint32) *peer {
 	t.Helper()
 	// Under this name another user can run it, too, wherever it was built.
@@ -94,10 +122,10 @@ func (r *rig) start(t *testing.T, part string, uid uint32) *peer {
 		_ = cmd.Wait()
 	})
 	var line [256]byte
-	n, _ := out.Read(line[:]) // when it has connected
+	n, _ := out.Read(line[:]) // when it has connected, or listens
 	child, err := strconv.Atoi(strings.TrimSpace(string(line[:n])))
 	if err != nil {
 		t.Fatalf("the other process did not connect: %q", line[:n])
 	}
-	return &peer{pid: cmd.Process.Pid, child: child, cmd: cmd}
+	return &peer{pid: cmd.Process.Pid, child: child, cmd: cmd, hold: hold}
 }

@@ -16,14 +16,15 @@ import (
 type Kind string
 
 const (
-	QEMU Kind = "qemu" // QEMU's rng-egd connects to it
-	EGD  Kind = "egd"  // any EGD client
-	Port Kind = "port" // a virtio-serial port's chardev connects to it; guestd is at its end
+	QEMU      Kind = "qemu"       // QEMU's rng-egd connects to it
+	EGD       Kind = "egd"        // any EGD client
+	VhostUser Kind = "vhost-user" // QEMU's vhost-user-rng is at its other end
+	Port      Kind = "port"       // a virtio-serial port's chardev connects to it; guestd is at its end
 )
 
 const (
 	// clients is how many may be connected to one egd pipe at once, if there is
-	// room. QEMU and a virtio-serial port are one client each.
+	// room. QEMU and a virtio-serial port are one each.
 	clients = 1024
 	// sendBuffer bounds the bytes that a client has asked for and does not read,
 	// in bytes; the kernel doubles it (socket(7)).
@@ -34,6 +35,9 @@ const (
 type Options struct {
 	Kind   Kind
 	Socket Socket
+	// Dial has the pipe connect to the socket, where another listens, again and
+	// again. Socket.UID is then who may make it, in a folder that is made for it.
+	Dial   bool
 	Tap    pipe.Tap
 	Room   *Room            // for an egd pipe's clients; may be nil
 	Notify func(pipe.Event) // must not block
@@ -46,7 +50,8 @@ type Options struct {
 // Pipe is a socket, and the connections of one guest to it.
 type Pipe struct {
 	opt      Options
-	listener *Listener
+	listener *Listener    // nil: it connects
+	redial   *pipe.Redial // nil: it listens
 	protocol protocol
 	pin      pin
 
@@ -61,7 +66,8 @@ type Pipe struct {
 
 var _ pipe.Pipe = (*Pipe)(nil)
 
-// Open makes the pipe's socket; Run serves it. An error says what to do.
+// Open makes the pipe's socket, or the folder of one that it connects to; Run serves
+// it. An error says what to do.
 func Open(opt Options) (*Pipe, error) {
 	p := &Pipe{opt: opt, pin: pinPeer, conns: map[*net.UnixConn]*client{}}
 	switch opt.Kind {
@@ -69,16 +75,26 @@ func Open(opt Options) (*Pipe, error) {
 		p.protocol = newEGD(opt.Tap, pushed)
 	case EGD:
 		p.protocol = newEGD(opt.Tap, 0)
+	case VhostUser:
+		p.protocol = newVhostUser(opt.Tap)
 	case Port:
 		p.protocol = newFeed(opt.Tap, p.notify)
 	default:
 		return nil, fmt.Errorf("pipe %q: no such kind", opt.Kind)
 	}
-	var err error
-	if p.listener, err = Listen(opt.Socket); err != nil {
+	err := p.open()
+	if err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+func (p *Pipe) open() (err error) {
+	if p.opt.Dial {
+		return p.openDial()
+	}
+	p.listener, err = Listen(p.opt.Socket)
+	return err
 }
 
 func (p *Pipe) notify(e pipe.Event) {
@@ -90,6 +106,10 @@ func (p *Pipe) notify(e pipe.Event) {
 // Run serves clients until ctx is done. It has then closed and removed the
 // socket, and ended every connection.
 func (p *Pipe) Run(ctx context.Context) error {
+	if p.redial != nil {
+		p.runDial(ctx)
+		return nil
+	}
 	context.AfterFunc(ctx, func() { p.listener.Close() })
 	defer p.tasks.Wait()
 	defer p.hangUp()
@@ -119,8 +139,15 @@ func (p *Pipe) Run(ctx context.Context) error {
 // Push is for a port pipe; on others it does nothing.
 func (p *Pipe) Push() bool { return p.protocol.push() }
 
-// Close removes the socket of a pipe that is not run.
-func (p *Pipe) Close() error { return p.listener.Close() }
+// Close removes the socket of a pipe that is not run, or the folder that was made for
+// it, if nobody has a socket in that.
+func (p *Pipe) Close() error {
+	if p.redial != nil {
+		RemoveFolder(p.opt.Socket.Path)
+		return nil
+	}
+	return p.listener.Close()
+}
 
 // Stats is a snapshot.
 func (p *Pipe) Stats() pipe.Stats {

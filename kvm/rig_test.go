@@ -68,7 +68,8 @@ func open(t *testing.T, kind Kind, level int) *rig {
 
 func (r *rig) run(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
+	// The test's own context ends before what it cleans up, as a QEMU that listens.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := r.Run(ctx); err != nil {

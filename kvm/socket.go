@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -190,10 +189,9 @@ func replaceable(path string) error {
 	return nil
 }
 
-// Dead finds a socket that nobody listens on. It does not wait: one that has no room
-// for a client lives. An error says what is there instead: nothing (fs.ErrNotExist),
-// one that lives (ErrInUse), or what cannot be judged. One that is bound already but
-// does not listen yet looks dead, too.
+// Dead finds a socket that nobody has any more. It does not wait, and who has it does
+// not notice. An error says what is there instead: nothing (fs.ErrNotExist), one that
+// lives (ErrInUse), or what cannot be judged.
 func Dead(path string) (fs.FileInfo, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -202,19 +200,30 @@ func Dead(path string) (fs.FileInfo, error) {
 	if info.Mode().Type() != fs.ModeSocket {
 		return nil, errors.New("there is a file of that name that is no socket: remove it, or choose another path")
 	}
-	conn, err := net.DialTimeout("unix", path, time.Second)
-	switch {
-	case err == nil:
-		conn.Close()
+	switch err := probe(path); {
+	case err == nil, errors.Is(err, unix.EPROTOTYPE):
 		return nil, ErrInUse
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, unix.ECONNREFUSED):
 		return info, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	case errors.Is(err, fs.ErrPermission):
 		return nil, errOthers
+	default:
+		return nil, fmt.Errorf("%w (%w)", ErrInUse, err)
 	}
-	return nil, fmt.Errorf("%w (%w)", ErrInUse, err)
+}
+
+// probe connects with another type of socket, so that whoever listens there, which may
+// be a QEMU that takes one client, does not notice: EPROTOTYPE says that a socket of
+// theirs is bound to that name (unix_find_bsd, net/unix/af_unix.c).
+func probe(path string) error {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.Connect(fd, &unix.SockaddrUnix{Name: path})
 }
 
 // Close ends the listening and removes the name, unless somebody has put

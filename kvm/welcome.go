@@ -20,6 +20,16 @@ var (
 // a goroutine. One that is turned away has cost a few system calls and no more: it
 // takes nobody's place, and does not make the tap fresh.
 func (p *Pipe) welcome(ctx context.Context, conn *net.UnixConn) {
+	c, err := p.receive(conn)
+	if err != nil {
+		p.refuse(c, err)
+		return
+	}
+	p.tasks.Go(func() { _ = p.attend(ctx, c) }) // it has told of it
+}
+
+// receive lets in who is at the other end of conn, or hangs up.
+func (p *Pipe) receive(conn *net.UnixConn) (*client, error) {
 	peer, err := peerOf(conn)
 	c := &client{conn: conn, peer: peer, done: make(chan struct{})}
 	if err == nil {
@@ -27,12 +37,10 @@ func (p *Pipe) welcome(ctx context.Context, conn *net.UnixConn) {
 	}
 	if err != nil {
 		conn.Close()
-		p.refuse(c, err)
-		return
+		return c, err
 	}
 	p.accepted.Add(1)
-	p.tasks.Add(1)
-	go p.attend(ctx, c)
+	return c, nil
 }
 
 // refuse counts and tells that a client is turned away.
@@ -109,8 +117,8 @@ func (p *Pipe) enter(c *client, judged uint64) error {
 	return nil
 }
 
-func (p *Pipe) attend(ctx context.Context, c *client) {
-	defer p.tasks.Done()
+// attend serves a client until it is gone. An error is what it did wrong.
+func (p *Pipe) attend(ctx context.Context, c *client) error {
 	defer close(c.done)
 	if c.extra {
 		defer p.opt.Room.give()
@@ -120,19 +128,19 @@ func (p *Pipe) attend(ctx context.Context, c *client) {
 	}
 	if !p.holds(c) {
 		p.leave(c)
-		return // it was replaced or expelled itself meanwhile
+		return nil // it was replaced or expelled itself meanwhile
 	}
 	p.notify(pipe.Event{Kind: pipe.Connected, Peer: c.peer})
 	p.opt.Tap.Fresh()
 	err := p.protocol.serve(ctx, c.conn)
 	p.leave(c)
-	switch {
-	case err == nil || ctx.Err() != nil || errors.Is(err, net.ErrClosed):
+	if err == nil || ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 		p.notify(pipe.Event{Kind: pipe.Disconnected, Peer: c.peer})
-	default:
-		p.broken.Add(1)
-		p.notify(pipe.Event{Kind: pipe.Broken, Peer: c.peer, Err: err})
+		return nil
 	}
+	p.broken.Add(1)
+	p.notify(pipe.Event{Kind: pipe.Broken, Peer: c.peer, Err: err})
+	return err
 }
 
 func (p *Pipe) holds(c *client) bool {

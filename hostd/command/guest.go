@@ -42,7 +42,7 @@ func (a *App) guestList() *cobra.Command {
 		for _, g := range guests {
 			var pipes []string
 			for _, p := range g.Pipes {
-				pipes = append(pipes, p.Kind+":"+p.Path)
+				pipes = append(pipes, p.Pipe().String())
 			}
 			from := g.Origin
 			if g.Transient {
@@ -71,7 +71,7 @@ func (a *App) guestAdd() *cobra.Command {
 	}
 	spec := control.GuestSpec{}
 	class := c.Flags().String("class", config.DefaultClass, "`CLASS` that gives its limits")
-	pipes := c.Flags().StringArray("pipe", nil, "`PIPE` as qemu:PATH, egd:PATH, port:PATH, vchan:DOMAIN or channel:PATH; may be given again")
+	pipes := c.Flags().StringArray("pipe", nil, "`PIPE` as qemu:PATH, egd:PATH, vhost-user:PATH[,server=on], port:PATH, vchan:DOMAIN or channel:PATH; may be given again")
 	rate, burst, weight := limitFlags(c.Flags())
 	owner := c.Flags().String("socket-owner", "", "`USER:GROUP` that gets the sockets")
 	mode := c.Flags().String("socket-mode", "", "`MODE` of the sockets, as \"0660\"")

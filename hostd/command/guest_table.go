@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"headgate/hostd/config"
 	"headgate/hostd/control"
 )
 
@@ -51,8 +50,7 @@ func guestTable(w io.Writer, l look, guests []control.GuestStatus, now time.Time
 		}
 		for _, p := range g.Pipes {
 			if p.Error != "" {
-				pipe := config.Pipe{Kind: p.Kind, Path: p.Path}
-				fmt.Fprintln(w, l.bad.Render(fmt.Sprintf("  %s: %v: %s", g.Name, pipe, printable(p.Error))))
+				fmt.Fprintln(w, l.bad.Render(fmt.Sprintf("  %s: %v: %s", g.Name, p.Pipe(), printable(p.Error))))
 			}
 		}
 	}
@@ -71,8 +69,8 @@ func guestState(l look, g control.GuestStatus) cell {
 	connected := false
 	for _, p := range g.Pipes {
 		connected = connected || p.Connected
-		// Of a ring or a channel it is the other end that is to be there.
-		if p.Error != "" && (config.Pipe{Kind: p.Kind}).Listens() {
+		// Where hostd connects it is the other end that is to be there.
+		if p.Error != "" && p.Pipe().Listens() {
 			return styled("broken", l.bad)
 		}
 	}

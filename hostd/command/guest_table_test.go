@@ -51,3 +51,17 @@ func TestHostLine(t *testing.T) {
 		}
 	}
 }
+
+// Where hostd connects, an error says who is not there; where it listens, what is broken.
+func TestWhatAnErrorOfAPipeMeans(t *testing.T) {
+	for want, pipe := range map[string]control.PipeStatus{
+		"away":   {Kind: "vhost-user", Path: "/x/sock", Error: "no such file"},
+		"broken": {Kind: "vhost-user", Path: "/x/sock", Server: true, Error: "permission denied"},
+	} {
+		var b strings.Builder
+		guestTable(&b, look{}, []control.GuestStatus{{Name: "web1", Pipes: []control.PipeStatus{pipe}}}, time.Now())
+		if out := b.String(); !strings.Contains(out, " "+want+" ") || !strings.Contains(out, "web1: "+pipe.Pipe().String()+": "+pipe.Error) {
+			t.Errorf("want %s:\n%s", want, out)
+		}
+	}
+}

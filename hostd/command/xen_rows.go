@@ -94,7 +94,7 @@ func rowOf(conn *xenstore.Conn, d xen.Domain, s control.Status) xenRow {
 	row.Channels, _ = doctor.Channels(conn, d.ID) // it may have gone meanwhile
 	g, pipe := doctor.GuestOf(d, row.Channels, s.Guests)
 	if g != nil {
-		row.Guest, row.Pipe, row.connected = g, config.Pipe{Kind: pipe.Kind, Path: pipe.Path}.String(), pipe.Connected
+		row.Guest, row.Pipe, row.connected = g, pipe.Pipe().String(), pipe.Connected
 		row.Rests = pipe.Connected && pipe.Kind == config.Vchan && !row.Ring
 	}
 	row.Problems = doctor.XenProblems(d, g, s)

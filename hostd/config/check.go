@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 )
 
@@ -98,8 +99,13 @@ func (c *Config) checkGuest(at string, g Guest, paths seen, report report) {
 		report(at+".pipes", refuse(fmt.Sprintf("1 to %d of %s", maxPipes, allowedPipe), "guest %s has %d pipes", clip(g.Name), n))
 	}
 	for _, p := range g.Pipes {
-		if p.Path != "" { // else its syntax was reported
-			paths.take(at+".pipes", p.Path, "guest "+g.Name, report)
+		if p.Path == "" { // its syntax was reported
+			continue
+		}
+		paths.take(at+".pipes", p.Path, "guest "+g.Name, report)
+		if p.Kind == VhostUser && !p.Server && filepath.Dir(p.Path) == c.Libvirt.Guests {
+			report(at+".pipes", refuse("one in a folder of its own, as "+c.Libvirt.GuestVhost("NAME"),
+				"QEMU is to make %q, and may make nothing in the folder of all guests' sockets", clip(p.Path)))
 		}
 	}
 }

@@ -182,7 +182,7 @@ func FuzzParse(f *testing.F) {
 				t.Error("a claim that is no number")
 			}
 		}
-		if err := c.CheckGuest(Guest{Name: "new-one", Pipes: []Pipe{{"qemu", "/new/one"}}}); err != nil && !strings.Contains(err.Error(), "taken") {
+		if err := c.CheckGuest(Guest{Name: "new-one", Pipes: []Pipe{{Kind: "qemu", Path: "/new/one"}}}); err != nil && !strings.Contains(err.Error(), "taken") {
 			t.Error(err)
 		}
 	})

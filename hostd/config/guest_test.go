@@ -15,7 +15,7 @@ func TestCheckGuest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := Guest{Name: "db1", Class: "gold", Pipes: []Pipe{{"qemu", "/run/hg/db1.sock"}}}
+	good := Guest{Name: "db1", Class: "gold", Pipes: []Pipe{{Kind: "qemu", Path: "/run/hg/db1.sock"}}}
 	for _, tc := range []struct {
 		want   string // nothing: it is right
 		change func(*Guest)
@@ -25,9 +25,9 @@ func TestCheckGuest(t *testing.T) {
 		{`guest.name: "web1" is taken by another`, func(g *Guest) { g.Name = "web1" }},
 		{`guest.class: there is no class "tin"; allowed: gold, build, bulk, default`, func(g *Guest) { g.Class = "tin" }},
 		{"guest.pipes: guest db1 has 0 pipes", func(g *Guest) { g.Pipes = nil }},
-		{"is taken by guest web2", func(g *Guest) { g.Pipes = []Pipe{{"qemu", "/run/hg/web2.sock"}} }},
-		{"is taken by the control socket", func(g *Guest) { g.Pipes = []Pipe{{"qemu", c.Control}} }},
-		{"is taken by guest db1", func(g *Guest) { g.Pipes = append(g.Pipes, Pipe{"egd", "/run/hg/db1.sock"}) }},
+		{"is taken by guest web2", func(g *Guest) { g.Pipes = []Pipe{{Kind: "qemu", Path: "/run/hg/web2.sock"}} }},
+		{"is taken by the control socket", func(g *Guest) { g.Pipes = []Pipe{{Kind: "qemu", Path: c.Control}} }},
+		{"is taken by guest db1", func(g *Guest) { g.Pipes = append(g.Pipes, Pipe{Kind: "egd", Path: "/run/hg/db1.sock"}) }},
 		{"guest.rate: -1B/s is out of bounds", func(g *Guest) { g.Rate = -1 }},
 		{"guest.burst: 1B is out of bounds", func(g *Guest) { g.Burst = 1 }},
 		{"guest.weight: -1 is out of bounds", func(g *Guest) { g.Weight = -1 }},
@@ -43,7 +43,7 @@ func TestCheckGuest(t *testing.T) {
 }
 
 func TestGuestJSON(t *testing.T) {
-	g := Guest{Name: "a", Class: "b", Pipes: []Pipe{{"qemu", "/x"}}, Rate: Unlimited, Burst: 4096, Weight: 2, SocketMode: 0o660}
+	g := Guest{Name: "a", Class: "b", Pipes: []Pipe{{Kind: "qemu", Path: "/x"}}, Rate: Unlimited, Burst: 4096, Weight: 2, SocketMode: 0o660}
 	data, err := json.Marshal(g)
 	if err != nil {
 		t.Fatal(err)
@@ -59,13 +59,13 @@ func TestGuestJSON(t *testing.T) {
 }
 
 func TestEqualAndSamePipes(t *testing.T) {
-	a := Guest{Name: "a", Pipes: []Pipe{{"qemu", "/x"}}}
+	a := Guest{Name: "a", Pipes: []Pipe{{Kind: "qemu", Path: "/x"}}}
 	b := a
 	b.Weight = 2
 	if a.Equal(b) || !a.SamePipes(b) || !a.Equal(a) {
 		t.Error("another weight is another guest with the same pipes")
 	}
-	b.Pipes = []Pipe{{"egd", "/x"}}
+	b.Pipes = []Pipe{{Kind: "egd", Path: "/x"}}
 	if a.SamePipes(b) {
 		t.Error("another kind is another pipe")
 	}

@@ -16,7 +16,11 @@ func defaultLibvirt() Libvirt {
 
 // maxGuestsPath is the longest folder of domains' sockets, in bytes: the socket of
 // a domain that goes by its UUID, of 36 characters, must have a path in it.
-const maxGuestsPath = maxSocketPath - len("/") - 36 - len(".sock")
+const maxGuestsPath = maxSocketPath - len("/") - 36 - len(vhostSocket)
+
+// vhostSocket follows a domain's name in the path of its vhost-user pipe. It has a
+// folder to itself, for its QEMU makes it and may make nothing beside the others.
+const vhostSocket = VhostFolder + "/sock"
 
 func (l *Libvirt) fields() fields {
 	return fields{
@@ -81,6 +85,13 @@ func (l Libvirt) GuestSocket(guest string) string { return l.Guests + "/" + gues
 
 // GuestPort is the path of a domain's port pipe.
 func (l Libvirt) GuestPort(guest string) string { return l.Guests + "/" + guest + ".port" }
+
+// GuestVhost is the path of a domain's vhost-user pipe.
+func (l Libvirt) GuestVhost(guest string) string { return l.Guests + "/" + guest + vhostSocket }
+
+// VhostFolder is what follows a domain's name in that of the folder that its
+// vhost-user pipe has in Guests.
+const VhostFolder = ".vhost"
 
 // PIDFile is where libvirt keeps the process id of a domain's QEMU: it writes the
 // name as in XML (virPidFileBuildPath, src/util/virpidfile.c). The file of the bare

@@ -107,6 +107,10 @@ pipes = ["egd:/run/hg/web2.sock"]
 [[guest]]
 name = "web3"
 pipes = ["vchan:web3", "channel:/run/hg/web3.channel"]
+
+[[guest]]
+name = "web4"
+pipes = ["vhost-user:/run/hg/web4.vhost/sock", "vhost-user:/run/hg/web4.sock,server=on"]
 `
 
 func TestParseWhole(t *testing.T) {
@@ -135,9 +139,10 @@ func TestParseWhole(t *testing.T) {
 			defaultClass(),
 		},
 		Guests: []Guest{
-			{Name: "web1", Class: "gold", Rate: 2048, Pipes: []Pipe{{"qemu", "/run/hg/web1.sock"}, {"port", "/run/hg/web1.port"}}},
-			{Name: "web2", Class: "default", Pipes: []Pipe{{"egd", "/run/hg/web2.sock"}}},
-			{Name: "web3", Class: "default", Pipes: []Pipe{{"vchan", "web3"}, {"channel", "/run/hg/web3.channel"}}},
+			{Name: "web1", Class: "gold", Rate: 2048, Pipes: []Pipe{{Kind: "qemu", Path: "/run/hg/web1.sock"}, {Kind: "port", Path: "/run/hg/web1.port"}}},
+			{Name: "web2", Class: "default", Pipes: []Pipe{{Kind: "egd", Path: "/run/hg/web2.sock"}}},
+			{Name: "web3", Class: "default", Pipes: []Pipe{{Kind: "vchan", Path: "web3"}, {Kind: "channel", Path: "/run/hg/web3.channel"}}},
+			{Name: "web4", Class: "default", Pipes: []Pipe{{Kind: VhostUser, Path: "/run/hg/web4.vhost/sock"}, {Kind: VhostUser, Path: "/run/hg/web4.sock", Server: true}}},
 		},
 		Host:    Host{true, "bulk"},
 		Libvirt: Libvirt{false, "/run/libvirt/libvirt-sock-ro", "/run/hg/domains", "/run/libvirt/qemu/driver"},
@@ -235,8 +240,11 @@ func TestMistakes(t *testing.T) {
 		{"mode", "[[class]]\nname='a'\nsocket_mode='0060'", `f:3: class.socket_mode: "0060" is not such a mode`},
 		{"class missing", "[[guest]]\nname='a'\nclass='b'\npipes=['qemu:/a']", `f:3: guest.class: there is no class "b"; allowed: default`},
 		{"no pipes", "[[guest]]\nname='a'", "f:1: guest.pipes: guest a has 0 pipes; allowed: 1 to 16 of qemu:PATH"},
-		{"pipe kind", "[[guest]]\nname='a'\npipes=['kemu:/a']", `f:3: guest.pipes: "kemu" is not a kind of pipe; allowed: qemu:PATH, egd:PATH, port:PATH, vchan:DOMAIN, channel:PATH`},
-		{"pipe unbuilt", "[[guest]]\nname='a'\npipes=['vhost-user:/a']", `f:3: guest.pipes: pipes of kind "vhost-user" are not built yet`},
+		{"pipe kind", "[[guest]]\nname='a'\npipes=['kemu:/a']", `f:3: guest.pipes: "kemu" is not a kind of pipe; allowed: qemu:PATH, egd:PATH, vhost-user:PATH[,server=on], port:PATH, vchan:DOMAIN, channel:PATH`},
+		{"vhost-user with an option", "[[guest]]\nname='a'\npipes=['vhost-user:/a,server=off']", `f:3: guest.pipes: ",server=off" follows the path; allowed: vhost-user:PATH, where QEMU's chardev is server=on and hostd connects to it, or vhost-user:PATH,server=on`},
+		{"vhost-user among the others", "[[guest]]\nname='a'\npipes=['vhost-user:/run/headgate/guests/a']", `f:3: guest.pipes: QEMU is to make "/run/headgate/guests/a", and may make nothing in the folder of all guests' sockets; allowed: one in a folder of its own, as /run/headgate/guests/NAME.vhost/sock`},
+		{"vhost-user without a path", "[[guest]]\nname='a'\npipes=['vhost-user:,server=on']", `f:3: guest.pipes: "" is not such a path`},
+		{"one socket of two roles", "[[guest]]\nname='a'\npipes=['vhost-user:/x/a']\n[[guest]]\nname='b'\npipes=['vhost-user:/x/a,server=on']", `f:6: guest.pipes: "/x/a" is taken by guest a`},
 		{"pipe of a Xen domain", "[[guest]]\nname='a'\npipes=['vchan:']", `f:3: guest.pipes: no domain is named; allowed: the name of a Xen domain, its UUID in lower case, or its domid: 1 to 32751`},
 		{"one Xen domain twice", "[[guest]]\nname='a'\npipes=['vchan:web1']\n[[guest]]\nname='b'\npipes=['vchan:web1']", `f:6: guest.pipes: "web1" is taken by guest a`},
 		{"channel without a path", "[[guest]]\nname='a'\npipes=['channel:web1']", `f:3: guest.pipes: "web1" is not such a path`},

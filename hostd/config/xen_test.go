@@ -9,7 +9,7 @@ func TestDomainKeys(t *testing.T) {
 	const uuid = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 	for _, good := range []string{"web1", uuid, "1", "32751", "a b", "é", "7up", strings.Repeat("x", 255), "web1:2"} {
 		p, err := ParsePipe("vchan:" + good)
-		if err != nil || p != (Pipe{Vchan, good}) || p.Listens() || p.String() != "vchan:"+good {
+		if err != nil || p != (Pipe{Kind: Vchan, Path: good}) || p.Listens() || p.String() != "vchan:"+good {
 			t.Errorf("%q: %+v, %v", good, p, err)
 		}
 	}

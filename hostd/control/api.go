@@ -155,6 +155,7 @@ type HostStatus struct {
 type PipeStatus struct {
 	Kind        string `json:"kind"`
 	Path        string `json:"path"`
+	Server      bool   `json:"server,omitempty"` // of a vhost-user pipe: hostd listens
 	Connected   bool   `json:"connected"`
 	Connections uint64 `json:"connections"` // accepted since the pipe was made
 	Requests    uint64 `json:"requests"`
@@ -163,6 +164,11 @@ type PipeStatus struct {
 	Errors      uint64 `json:"errors"`          // connections closed for what came, and reads of garbage
 	Dropped     uint64 `json:"dropped"`         // asked for or offered, and not taken: EGD's opcode 03, requests beyond the bound
 	Error       string `json:"error,omitempty"` // why it is not open, or not connected though it could be
+}
+
+// Pipe is the pipe itself.
+func (s PipeStatus) Pipe() config.Pipe {
+	return config.Pipe{Kind: s.Kind, Path: s.Path, Server: s.Server}
 }
 
 // Report is what guestd last said of itself; every text in it is the guest's word.

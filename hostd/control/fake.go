@@ -62,7 +62,7 @@ func (f *Fake) AddGuest(spec GuestSpec) error {
 	g := GuestStatus{Name: spec.Name, Class: spec.Class, Quality: l.Quality, Rate: l.Rate, Burst: l.Burst,
 		Weight: l.Weight, Origin: OriginAPI, Transient: spec.Transient}
 	for _, p := range spec.Pipes {
-		g.Pipes = append(g.Pipes, PipeStatus{Kind: p.Kind, Path: p.Path})
+		g.Pipes = append(g.Pipes, PipeStatus{Kind: p.Kind, Path: p.Path, Server: p.Server})
 	}
 	f.Snapshot.Guests = append(f.Snapshot.Guests, g)
 	slices.SortFunc(f.Snapshot.Guests, func(a, b GuestStatus) int { return strings.Compare(a.Name, b.Name) })

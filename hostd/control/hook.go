@@ -47,9 +47,9 @@ func (h HookCall) Check() error {
 		return err
 	}
 	d := h.Domain
-	if len(d.RNGs) > maxDevices || len(d.Channels) > maxDevices {
-		return fmt.Errorf("%w domain %s: it has %d rng devices and %d channels; allowed: the first %d of each that connect to a unix socket",
-			ErrInvalid, quoted(d.Name), len(d.RNGs), len(d.Channels), maxDevices)
+	if len(d.RNGs) > maxDevices || len(d.Channels) > maxDevices || len(d.Vhosts) > maxDevices {
+		return fmt.Errorf("%w domain %s: it has %d rng devices, %d channels and %d vhost-user devices; allowed: the first %d of each that are at a unix socket",
+			ErrInvalid, quoted(d.Name), len(d.RNGs), len(d.Channels), len(d.Vhosts), maxDevices)
 	}
 	if len(d.Label) > libvirt.MaxLabel {
 		return fmt.Errorf("%w domain %s: its label has %d bytes; allowed: at most %d", ErrInvalid, quoted(d.Name), len(d.Label), libvirt.MaxLabel)
@@ -111,6 +111,12 @@ func (h HookCall) bounded() HookCall {
 			channels = append(channels, c)
 		}
 	}
-	h.Domain.RNGs, h.Domain.Channels = rngs, channels
+	var vhosts []libvirt.Vhost
+	for _, v := range h.Domain.Vhosts {
+		if len(vhosts) < maxDevices && v.Path != "" && len(v.Path) <= MaxPath {
+			vhosts = append(vhosts, v)
+		}
+	}
+	h.Domain.RNGs, h.Domain.Channels, h.Domain.Vhosts = rngs, channels, vhosts
 	return h
 }

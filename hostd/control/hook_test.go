@@ -22,6 +22,7 @@ func TestHookIsToldAsItIs(t *testing.T) {
 		Policy:   &libvirt.Policy{Class: "gold", Rate: "1KiB/s", Weight: "2", Quality: "full", Unknown: []string{"x"}},
 		RNGs:     []libvirt.RNG{{Backend: "egd", Type: "unix", Mode: "connect", Path: "/run/a.sock", Reconnect: 1, Alias: "rng0"}},
 		Channels: []libvirt.Channel{{Mode: "connect", Path: "/run/a.port", Reconnect: 1}},
+		Vhosts:   []libvirt.Vhost{{Path: "/run/a.vhost/sock", Server: true, Wait: true, Private: true}},
 	}
 	before := libvirt.Clock()
 	if err := c.Hook(t.Context(), HookCall{Op: "start", Domain: domain}); err != nil {
@@ -64,6 +65,7 @@ func TestAnyDomainFitsARequest(t *testing.T) {
 	for range 1000 {
 		domain.RNGs = append(domain.RNGs, libvirt.RNG{Backend: "egd", Type: "unix", Mode: long, Path: path, Alias: long})
 		domain.Channels = append(domain.Channels, libvirt.Channel{Mode: long, Path: path})
+		domain.Vhosts = append(domain.Vhosts, libvirt.Vhost{Path: long}, libvirt.Vhost{Path: path, Server: true, Wait: true, Reconnect: 1 << 30, Private: true})
 	}
 	call := HookCall{Op: "prepare", Domain: domain}
 	data, err := json.Marshal(call.bounded())
@@ -73,7 +75,7 @@ func TestAnyDomainFitsARequest(t *testing.T) {
 	if err := c.Hook(t.Context(), call); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.Hooks[0].Domain; len(got.RNGs) != maxDevices || got.RNGs[0].Path != path || len(got.Channels) != maxDevices {
+	if got := f.Hooks[0].Domain; len(got.RNGs) != maxDevices || got.RNGs[0].Path != path || len(got.Channels) != maxDevices || len(got.Vhosts) != maxDevices || got.Vhosts[0].Path != path {
 		t.Errorf("came as %+v", got)
 	}
 	if len(domain.RNGs) != 3000 {
@@ -90,6 +92,7 @@ func TestABoundedDomainIsDemanded(t *testing.T) {
 		"unknown":  func(d *libvirt.Domain) { d.Policy.Unknown = []string{long} },
 		"unknowns": func(d *libvirt.Domain) { d.Policy.Unknown = make([]string, libvirt.MaxUnknown+1) },
 		"rngs":     func(d *libvirt.Domain) { d.RNGs = make([]libvirt.RNG, maxDevices+1) },
+		"vhosts":   func(d *libvirt.Domain) { d.Vhosts = make([]libvirt.Vhost, maxDevices+1) },
 	} {
 		d := libvirt.Domain{Name: "a", UUID: uuid, Label: strings.Repeat("a", libvirt.MaxLabel), Policy: &libvirt.Policy{Rate: long[1:]}}
 		if err := (HookCall{Op: "start", Domain: d}).Check(); err != nil {

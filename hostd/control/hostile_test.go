@@ -59,7 +59,7 @@ func TestRefusals(t *testing.T) {
 		{"POST", "/v1/guests", "[]", 400, "cannot unmarshal array"},
 		{"POST", "/v1/guests", `{"nam":"x"}`, 400, `unknown field "nam"`},
 		{"POST", "/v1/guests", `{"name":"x","pipes":["qemu:/x"]} {}`, 400, "something follows"},
-		{"POST", "/v1/guests", `{"name":"x","pipes":["vhost-user:/x"]}`, 400, "not built yet"},
+		{"POST", "/v1/guests", `{"name":"x","pipes":["vhost-user:/x,server=off"]}`, 400, "follows the path"},
 		{"POST", "/v1/guests", `{"name":"x","pipes":["qemu:/x"],"rate":"9"}`, 400, "is not a rate"},
 		{"POST", "/v1/guests", `{"name":"x","pipes":["qemu:/x"],"rate":9}`, 400, "cannot unmarshal number"},
 		{"POST", "/v1/guests", long, 413, "too large"},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"log/slog"
 
+	"headgate/hostd/config"
 	"headgate/hostd/control"
 )
 
@@ -19,12 +20,12 @@ func (d *Daemon) begin() {
 	}
 	d.setSources(d.config.Sources)
 	d.setHost()
-	pipes := 0
+	var pipes []config.Pipe
 	for _, spec := range kept.Guests {
-		pipes += len(spec.Pipes)
+		pipes = append(pipes, spec.Pipes...)
 	}
 	for _, g := range d.config.Guests {
-		pipes += len(g.Pipes)
+		pipes = append(pipes, g.Pipes...)
 	}
 	d.sayRoom(d.makeRoom(pipes))
 	taken := taken{map[string]string{}, map[string]string{}}
@@ -71,9 +72,9 @@ func (d *Daemon) comeBack(spec control.GuestSpec, taken taken) {
 	d.warn("guest_left_out", spec.Name, "a guest that was added live is left out: "+why+"; mend it and restart hostd, or remove it with hostd guest remove")
 }
 
-// makeRoom raises the limit on open files to what so many pipes need, and gives
+// makeRoom raises the limit on open files to what these pipes need, and gives
 // what is over to the clients of egd pipes. The warning says what is lacking.
-func (d *Daemon) makeRoom(pipes int) (warning string) {
+func (d *Daemon) makeRoom(pipes []config.Pipe) (warning string) {
 	spare, warning := raiseDescriptors(pipes)
 	d.room.Resize(spare)
 	return warning

@@ -28,7 +28,7 @@ type domain struct {
 
 	policy   config.Policy
 	devices  libvirt.Domain    // those that connect to a socket, and no more of it
-	pipes    []config.Pipe     // that these connect to, qemu before port
+	pipes    []config.Pipe     // that these connect to, qemu before port before vhost-user
 	promised []config.Pipe     // that it will have, a command says
 	until    time.Time         // how long the promise is believed
 	miswired []string          // what its devices have wrong
@@ -67,6 +67,16 @@ func (m *domain) take(d libvirt.Domain) {
 			m.devices.Channels = append(m.devices.Channels, c)
 		}
 	}
+	for _, v := range d.Vhosts {
+		if v.Path != "" && len(v.Path) <= control.MaxPath {
+			m.devices.Vhosts = append(m.devices.Vhosts, v)
+		}
+	}
+}
+
+// nothing says whether no device of the domain could be ours.
+func (m *domain) nothing() bool {
+	return len(m.devices.RNGs)+len(m.devices.Channels)+len(m.devices.Vhosts) == 0
 }
 
 // expected are the pipes that the domain has or is said to get.
@@ -90,7 +100,11 @@ func (m *domain) expected(now time.Time) []config.Pipe {
 // name with pipes elsewhere; those are its own, too.
 func wiring(l config.Libvirt, d libvirt.Domain, named *guest) (pipes []config.Pipe, wrong []string) {
 	name := config.DomainGuest(d.Name, d.UUID)
-	look := func(kind, what, mend, own, path, mode, flaw string) {
+	look := func(kind, what, mend, own, path string, meets bool, flaw string) {
+		at := [2]string{"connects to", "to"}
+		if kind == config.VhostUser {
+			at = [2]string{"is at", "at"}
+		}
 		mends := fmt.Sprintf("hostd libvirt attach %s %s mends it", config.ShellWord(d.Name), mend)
 		said := func(format string, args ...any) {
 			if len(wrong) < maxProblems {
@@ -104,12 +118,12 @@ func wiring(l config.Libvirt, d libvirt.Domain, named *guest) (pipes []config.Pi
 		switch {
 		case path != own:
 			if strings.HasPrefix(plain(path), plain(l.Guests)+"/") {
-				said("connects to %.120q, and not to its own socket %s", path, own)
+				said("%s %.120q, and not %s its own socket %s", at[0], path, at[1], own)
 			}
 		case err != nil:
 			mends = "give libvirt.guests a shorter path in hostd's configuration, or the domain a shorter name"
 			said("cannot connect: %v", err)
-		case mode != "connect":
+		case !meets:
 			said("at %s %s", own, flaw)
 		case slices.Contains(pipes, p):
 			said("is there twice: one client is served at %s", own)
@@ -122,13 +136,28 @@ func wiring(l config.Libvirt, d libvirt.Domain, named *guest) (pipes []config.Pi
 	}
 	for _, r := range d.RNGs {
 		if r.Backend == "egd" && r.Type == "unix" {
-			look("qemu", "rng device", "--replace", l.GuestSocket(name), r.Path, r.Mode, r.Flaw())
+			look("qemu", "rng device", "--replace", l.GuestSocket(name), r.Path, r.Mode == "connect", r.Flaw())
 		}
 	}
 	for _, c := range d.Channels {
-		look("port", "channel", "--port --replace", l.GuestPort(name), c.Path, c.Mode, c.Flaw())
+		look("port", "channel", "--port --replace", l.GuestPort(name), c.Path, c.Mode == "connect", c.Flaw())
+	}
+	for _, v := range d.Vhosts {
+		meets, flaw := v.Server, v.Flaw()
+		if named != nil && named.listens(v.Path) {
+			if meets, flaw = !v.Server, ""; v.Server {
+				flaw = "waits there itself, where hostd does"
+			}
+		}
+		look(config.VhostUser, "vhost-user device", "--vhost-user --replace", l.GuestVhost(name), v.Path, meets, flaw)
 	}
 	return pipes, wrong
+}
+
+// listens says whether the guest has a pipe at a path at which hostd listens.
+func (g *guest) listens(path string) bool {
+	o := g.at(path)
+	return o != nil && o.Listens()
 }
 
 // plain is a path without detours, of which /var/run is one on every distribution.

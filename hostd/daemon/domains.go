@@ -67,7 +67,7 @@ func (d *Daemon) heard(w word, now time.Time) error {
 	anew := d.learn(m, w, now)
 	d.domains[m.uuid] = m
 	err := d.place(m)
-	if m.guest == nil && len(m.problems) == 0 && len(m.devices.RNGs)+len(m.devices.Channels) == 0 {
+	if m.guest == nil && len(m.problems) == 0 && m.nothing() {
 		delete(d.domains, m.uuid) // nothing of it is ours, or could be
 		return err
 	}

@@ -249,7 +249,12 @@ func TestMiswiredDevices(t *testing.T) {
 		"port of another":    {func(d *libvirt.Domain) { *d = h.withPort(*d); d.Channels[0].Path = h.port("web2") }, 1, "its channel connects to"},
 		"port that forgets":  {func(d *libvirt.Domain) { *d = h.withPort(*d); d.Channels[0].Reconnect = 0 }, 2, "hostd was restarted: hostd libvirt attach web1 --port --replace mends it"},
 		"port that relabels": {func(d *libvirt.Domain) { *d = h.withPort(*d); d.Channels[0].Relabels = true }, 2, "its channel has no <seclabel model='dac' relabel='no'/>"},
-		"a thousand of them": {func(d *libvirt.Domain) { d.RNGs = make([]libvirt.RNG, 1000); fill(d, h.socket("x")) }, 0, "its rng device connects to"},
+		"vhost-user":         {func(d *libvirt.Domain) { *d = h.withVhost(*d) }, 2, ""},
+		"vhost-user of another": {func(d *libvirt.Domain) { *d = h.withVhost(*d); d.Vhosts[0].Path = h.vhost("web2") }, 1,
+			fmt.Sprintf("its vhost-user device is at %q, and not at its own socket %s: hostd libvirt attach web1 --vhost-user --replace mends it", h.vhost("web2"), h.vhost("web1"))},
+		"vhost-user that connects":  {func(d *libvirt.Domain) { *d = h.withVhost(*d); d.Vhosts[0].Server = false }, 1, "its vhost-user device at " + h.vhost("web1") + " connects there itself"},
+		"vhost-user without memory": {func(d *libvirt.Domain) { *d = h.withVhost(*d); d.Vhosts[0].Private = true }, 2, "its vhost-user device has memory that is not shared"},
+		"a thousand of them":        {func(d *libvirt.Domain) { d.RNGs = make([]libvirt.RNG, 1000); fill(d, h.socket("x")) }, 0, "its rng device connects to"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			domain := h.machine("web1", 1, 7)

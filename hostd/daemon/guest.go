@@ -117,8 +117,11 @@ func (g *guest) happened(p config.Pipe, e pipe.Event) {
 		g.event(slog.LevelWarn, "guest_broken", "connection closed: the guest's side broke the protocol or failed", fields)
 	case pipe.Refused:
 		message := "a client was turned away"
-		if p.Kind == config.Vchan {
+		switch {
+		case p.Kind == config.Vchan:
 			message = "the ring that the guest offers cannot be connected to, and will be tried again"
+		case !p.Listens():
+			message = "whoever listens at the socket is not served, and will be tried again"
 		}
 		g.event(slog.LevelWarn, "peer_refused", message, fields)
 	case pipe.Reported:

@@ -27,7 +27,7 @@ func (d *Daemon) AddGuest(spec control.GuestSpec) error {
 		return err
 	}
 	spec.Transient = spec.Transient || slices.ContainsFunc(spec.Pipes, config.Pipe.Passing)
-	if lacking := d.makeRoom(d.pipes() + len(spec.Pipes)); lacking != "" {
+	if lacking := d.makeRoom(append(d.pipes(), spec.Pipes...)); lacking != "" {
 		return errors.New(lacking)
 	}
 	g, err := d.makeGuest(spec, control.OriginAPI)
@@ -225,11 +225,13 @@ func (d *Daemon) limit(g *guest) {
 	}
 }
 
-func (d *Daemon) pipes() (n int) {
+func (d *Daemon) pipes() (pipes []config.Pipe) {
 	for _, g := range d.guests {
-		n += len(g.outlets)
+		for _, o := range g.outlets {
+			pipes = append(pipes, o.Pipe)
+		}
 	}
-	return n
+	return pipes
 }
 
 // keep writes the guests added live to the state file, unless the change was to

@@ -73,6 +73,16 @@ func (h hosting) withPort(m libvirt.Domain) libvirt.Domain {
 	return m
 }
 
+func (h hosting) vhost(guest string) string {
+	return filepath.Join(h.dir, "guests", guest+".vhost", "sock")
+}
+
+// withVhost has a vhost-user device, too.
+func (h hosting) withVhost(m libvirt.Domain) libvirt.Domain {
+	m.Vhosts = []libvirt.Vhost{{Path: h.vhost(m.Name), Server: true, Wait: true}}
+	return m
+}
+
 func (h hosting) hook(op string, m libvirt.Domain) {
 	h.t.Helper()
 	if err := h.Hook(control.HookCall{Op: op, Domain: m}); err != nil {

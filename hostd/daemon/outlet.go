@@ -18,7 +18,7 @@ import (
 // the guest's others.
 type outlet struct {
 	config.Pipe
-	socket kvm.Socket                // of one that listens
+	socket kvm.Socket                // of one that is kvm's
 	make   func() (pipe.Pipe, error) // opens it
 	owner  atomic.Pointer[kvm.Owner] // who alone may be at its socket; nil: whom its mode lets in
 	pipe   atomic.Pointer[pipe.Pipe] // nil: not open, fail says why
@@ -51,7 +51,7 @@ func (g *guest) pipe(o *outlet) (pipe.Pipe, error) {
 		return xen.NewChannel(o.Path, xen.Options{Tap: g.tap, Notify: notify}), nil
 	}
 	return kvm.Open(kvm.Options{
-		Kind: kvm.Kind(o.Kind), Socket: o.socket, Tap: g.tap, Room: g.room, Notify: notify, Owner: o.owner.Load,
+		Kind: kvm.Kind(o.Kind), Socket: o.socket, Dial: !o.Listens(), Tap: g.tap, Room: g.room, Notify: notify, Owner: o.owner.Load,
 	})
 }
 
@@ -65,11 +65,11 @@ func (g *guest) at(path string) *outlet {
 	return nil
 }
 
-// serves says whether the guest has a pipe at a path where a domain's device of a
-// kind can connect; QEMU's rng-egd is an EGD client, too.
+// serves says whether the guest has a pipe at a path for a domain's device of a kind;
+// QEMU's rng-egd is an EGD client, too.
 func (g *guest) serves(kind, path string) bool {
 	o := g.at(path)
-	return o != nil && o.Listens() && (o.Kind == string(kvm.Port)) == (kind == string(kvm.Port))
+	return o != nil && (o.Kind == kind || o.Kind == string(kvm.EGD) && kind == string(kvm.QEMU))
 }
 
 // give has that process alone be at the pipe's socket from now on, and hangs up on
@@ -79,7 +79,7 @@ func (o *outlet) give(owner *kvm.Owner) {
 		return
 	}
 	o.owner.Store(owner)
-	if p, listens := o.opened().(*kvm.Pipe); listens {
+	if p, judges := o.opened().(*kvm.Pipe); judges {
 		p.Judge()
 	}
 }
@@ -92,7 +92,7 @@ func (o *outlet) opened() pipe.Pipe {
 	return nil
 }
 
-// open makes the pipe's socket.
+// open makes the pipe's socket, or what its socket is to be made in.
 func (o *outlet) open() error {
 	p, err := o.make()
 	if err != nil {
@@ -161,7 +161,7 @@ func (o *outlet) connected() bool {
 }
 
 func (o *outlet) status() control.PipeStatus {
-	s := control.PipeStatus{Kind: o.Kind, Path: o.Path}
+	s := control.PipeStatus{Kind: o.Kind, Path: o.Path, Server: o.Server}
 	if p := o.opened(); p != nil {
 		st := p.Stats()
 		s.Connected, s.Connections = st.Connected, st.Connections

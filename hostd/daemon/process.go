@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"headgate/hostd/config"
 )
 
 // spareDescriptors is what hostd needs beside its guests': sources, the control
@@ -55,11 +57,23 @@ func mayLock() bool {
 	return data[0].Effective&(1<<unix.CAP_IPC_LOCK) != 0
 }
 
-// raiseDescriptors raises the limit on open files to what so many pipes need, each at
-// most two: a socket and a client, or the event channel and the grants of a ring. It
-// returns how many may be open beyond that, and a warning if there are too few.
-func raiseDescriptors(pipes int) (spare int, warning string) {
-	need := uint64(2*pipes + spareDescriptors)
+// descriptors is how many files a pipe has open at most: a socket and a client, or the
+// event channel and the grants of a ring; of a vhost-user pipe the two eventfds of the
+// guest's queue, too.
+func descriptors(p config.Pipe) int {
+	if p.Kind == config.VhostUser {
+		return 4
+	}
+	return 2
+}
+
+// raiseDescriptors raises the limit on open files to what these pipes need. It returns
+// how many may be open beyond that, and a warning if there are too few.
+func raiseDescriptors(pipes []config.Pipe) (spare int, warning string) {
+	need := uint64(spareDescriptors)
+	for _, p := range pipes {
+		need += uint64(descriptors(p))
+	}
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return 0, fmt.Sprintf("the limit on open files is unknown: %v", err)
@@ -76,5 +90,5 @@ func raiseDescriptors(pipes int) (spare int, warning string) {
 	if limit.Cur >= need {
 		return int(min(limit.Cur-need, 1<<30)), ""
 	}
-	return 0, fmt.Sprintf("at most %d files can be open, and %d pipes need %d: set LimitNOFILE=%d or ulimit -n", limit.Cur, pipes, need, need)
+	return 0, fmt.Sprintf("at most %d files can be open, and %d pipes need %d: set LimitNOFILE=%d or ulimit -n", limit.Cur, len(pipes), need, need)
 }

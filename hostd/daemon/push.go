@@ -20,7 +20,7 @@ func (d *Daemon) PushGuest(name string) (control.Push, error) {
 		return control.Push{}, control.ErrNotFound
 	}
 	if !slices.ContainsFunc(g.outlets, func(o *outlet) bool { return o.ReachesGuestd() }) {
-		return control.Push{}, fmt.Errorf("%w: no pipe of it reaches guestd, for at the end of qemu and egd there is none: %s", control.ErrInvalid, g.reachable())
+		return control.Push{}, fmt.Errorf("%w: no pipe of it reaches guestd, for at the end of qemu, egd and vhost-user there is none: %s", control.ErrInvalid, g.reachable())
 	}
 	p := g.push()
 	if p.Sent() {

@@ -119,7 +119,7 @@ func (d *Daemon) reloadGuests(next *config.Config) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(want)) {
-		d.makeRoom(d.pipes() + len(want[name].Pipes))
+		d.makeRoom(append(d.pipes(), want[name].Pipes...))
 		_ = d.bring(control.GuestSpec{Guest: want[name]}, control.OriginConfig) // it is in the event log
 	}
 	d.placeAll()

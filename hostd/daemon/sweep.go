@@ -16,7 +16,7 @@ import (
 const maxSwept = 1 << 14
 
 // sweep removes the sockets that an earlier hostd, which was killed, has left in the
-// folder of the domains' sockets. It is called when the domains that run have theirs:
+// folder of the domains' sockets, and the folders that it made there for QEMU's. It is called when the domains that run have theirs:
 // those of others that have ended meanwhile would stay for ever. What lives, is of
 // another kind or cannot be judged stays.
 func (d *Daemon) sweep() {
@@ -39,6 +39,12 @@ func (d *Daemon) sweep() {
 		path := filepath.Join(folder, file.Name())
 		if d.ctx.Err() != nil {
 			break
+		}
+		if guest, is := strings.CutSuffix(file.Name(), config.VhostFolder); is && file.IsDir() && config.CheckName(guest) == nil {
+			if d.removesFolder(config.Libvirt{Guests: folder}.GuestVhost(guest)) {
+				n++
+			}
+			continue
 		}
 		if file.Type() != fs.ModeSocket || !namesDomain(file.Name()) || own[path] {
 			continue
@@ -66,11 +72,28 @@ func namesDomain(file string) bool {
 func (d *Daemon) removes(path string, dead fs.FileInfo) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, g := range d.guests {
-		if g.at(path) != nil {
-			return false
-		}
+	if d.wanted(path) {
+		return false
 	}
 	info, err := os.Lstat(path)
 	return err == nil && os.SameFile(info, dead) && info.ModTime().Before(d.started) && os.Remove(path) == nil
+}
+
+// removesFolder removes the folder of a socket of QEMU's, if it is from before hostd and
+// no guest wants it, nor a QEMU has it, and says whether it has.
+func (d *Daemon) removesFolder(socket string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	info, err := os.Lstat(filepath.Dir(socket))
+	return err == nil && info.ModTime().Before(d.started) && !d.wanted(socket) && kvm.RemoveFolder(socket)
+}
+
+// wanted says whether a guest has a pipe of that path.
+func (d *Daemon) wanted(path string) bool {
+	for _, g := range d.guests {
+		if g.at(path) != nil {
+			return true
+		}
+	}
+	return false
 }
