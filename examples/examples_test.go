@@ -78,7 +78,7 @@ func TestScripts(t *testing.T) {
 	want := []string{
 		"guest/dracut/90headgate/seed.sh", "guest/headgate-reseed",
 		"guest/initramfs-tools/hooks/headgate", "guest/initramfs-tools/scripts/init-top/headgate",
-		"guest/reseed.d/50-nginx-tickets", "guest/reseed.d/60-restart", "libvirt/hooks/qemu.d/headgate",
+		"guest/reseed.d/50-nginx-tickets", "guest/reseed.d/60-restart", "kvm/vhost-user", "libvirt/hooks/qemu.d/headgate",
 		"openstack/headgate-nova", "xen/headgate-create", "xen/xapi.d/vm-pre-start/10headgate",
 	}
 	if !slices.Equal(scripts, want) {

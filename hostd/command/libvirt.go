@@ -36,6 +36,7 @@ type libvirtd interface {
 	AttachDevice(ctx context.Context, uuid, xml string, live, config bool) error
 	DetachDevice(ctx context.Context, uuid, xml string, live, config bool) error
 	SetPolicy(ctx context.Context, uuid, xml string, live, config bool) error
+	Rewrite(ctx context.Context, uuid string, edit func(text []byte) ([]byte, error)) error
 	Close() error
 }
 

@@ -31,12 +31,16 @@ func (d definition) String() string {
 }
 
 // sides says which definitions are to be changed.
-type sides struct{ live, config *bool }
+type sides struct {
+	live, config *bool
+	asks         string // the flag that asks for the configuration
+}
 
 func newSides(c *cobra.Command) sides {
 	return sides{
 		c.Flags().Bool("live", false, "change the running domain"),
 		c.Flags().Bool("config", false, "change what it has from its next start on"),
+		"--config",
 	}
 }
 
@@ -49,7 +53,7 @@ func (s sides) of(d libvirt.Info) (live, config bool, err error) {
 	case live && !d.Active:
 		return false, false, fmt.Errorf("domain %s does not run: leave --live out", printable(d.Name))
 	case config && !d.Persistent:
-		return false, false, fmt.Errorf("domain %s is transient and has no next start: leave --config out", printable(d.Name))
+		return false, false, fmt.Errorf("domain %s is transient and has no next start: leave %s out", printable(d.Name), s.asks)
 	}
 	return live, config, nil
 }
@@ -204,6 +208,9 @@ func (s step) take(ctx context.Context, conn libvirtd, d definition) (done strin
 			}
 		}
 		return fmt.Sprintf("%v removed", s.device), nil
+	}
+	if s.act == rewire || s.act == unwire {
+		return s.rewire(ctx, conn, uuid)
 	}
 	text, done := "", "policy removed"
 	if s.act == setPolicy {

@@ -8,13 +8,13 @@ import (
 	"headgate/kvm/libvirt"
 )
 
-// device is an rng device or guestd's port of a domain.
+// device is an rng device, guestd's port or a vhost-user-rng device of a domain.
 type device struct {
 	libvirt.Device
 	cut bool // it runs, and is not connected to hostd, which waits for it
 }
 
-// devicesOf finds the rng devices and guestd's ports of a domain.
+// devicesOf finds the devices of these kinds that a domain has.
 func devicesOf(text []byte) ([]device, error) {
 	found, err := libvirt.Devices(text)
 	devices := make([]device, len(found))
@@ -24,7 +24,7 @@ func devicesOf(text []byte) ([]device, error) {
 	return devices, err
 }
 
-// deviceOf is the one whose XML this is.
+// deviceOf is the one whose XML, inside <devices>, this is.
 func deviceOf(text string) (device, error) {
 	found, err := devicesOf([]byte("<domain><devices>" + text + "</devices></domain>"))
 	if err == nil && len(found) != 1 {
@@ -41,6 +41,8 @@ func (d device) String() string {
 	switch {
 	case d.Channel != nil:
 		return "port at " + printable(d.socket())
+	case d.Vhost != nil:
+		return "vhost-user device at " + printable(d.socket())
 	case d.socket() != "":
 		return "rng device at " + printable(d.socket())
 	}
@@ -52,6 +54,8 @@ func (d device) socket() string {
 	switch {
 	case d.Channel != nil:
 		return d.Channel.Path
+	case d.Vhost != nil:
+		return d.Vhost.Path
 	case d.RNG.Backend == "egd" && d.RNG.Type == "unix":
 		return d.RNG.Path
 	}
@@ -73,9 +77,12 @@ func markCut(devices []device, guests []control.GuestStatus) {
 
 // flaw says why a device that is at the right socket is no good; "": it is.
 func (d device) flaw() (flaw string) {
-	if d.Channel != nil {
+	switch {
+	case d.Vhost != nil:
+		return d.Vhost.Flaw()
+	case d.Channel != nil:
 		flaw = d.Channel.Flaw()
-	} else {
+	default:
 		flaw = d.RNG.Flaw()
 	}
 	if flaw == "" && d.cut {

@@ -133,6 +133,13 @@ func (f *fakeLibvirt) SetPolicy(_ context.Context, uuid, xml string, live, confi
 	})
 }
 
+func (f *fakeLibvirt) Rewrite(_ context.Context, uuid string, edit func([]byte) ([]byte, error)) error {
+	return f.change("define", uuid, false, true, func(text string) (string, error) {
+		out, err := edit([]byte(text))
+		return string(out), err
+	})
+}
+
 func (f *fakeLibvirt) Version() (string, error) { return "9.0.0", nil }
 func (f *fakeLibvirt) Close() error             { return nil }
 

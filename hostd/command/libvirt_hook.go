@@ -113,7 +113,7 @@ func (a *App) hookDomain(ctx context.Context) (libvirt.Domain, error) {
 
 // wired tells whether the domain has anything that hostd could feed.
 func wired(d libvirt.Domain) bool {
-	return len(d.Channels) > 0 || slices.ContainsFunc(d.RNGs, func(r libvirt.RNG) bool {
+	return len(d.Channels) > 0 || len(d.Vhosts) > 0 || slices.ContainsFunc(d.RNGs, func(r libvirt.RNG) bool {
 		return r.Backend == "egd" && r.Type == "unix"
 	})
 }

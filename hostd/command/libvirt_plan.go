@@ -12,27 +12,41 @@ import (
 
 // wiring is what a domain is to have.
 type wiring struct {
-	rng     device
+	rng     device  // of the domain's bytes: an rng device, or a vhost-user-rng device
 	port    *device // nil: it is not asked for
 	policy  policyFlags
 	replace bool // take out its other devices of that kind
+	live    bool // it is for the domain that runs
+	own     ends // sockets of the domain's
 }
 
 // wiringOf gives what connects a domain to its guest at these sockets.
-func wiringOf(at ends, port bool) (w wiring, err error) {
-	text, err := libvirt.RNGXML(at.rng)
+func wiringOf(at ends, port, vhost bool) (w wiring, err error) {
+	w.own = at
+	if vhost {
+		w.rng.Vhost = &libvirt.Vhost{Path: at.vhost, Server: true, Wait: true}
+		_, err = libvirt.VhostXML(at.vhost)
+	} else {
+		w.rng, err = rngAt(at.rng)
+	}
+	if err != nil || !port {
+		return w, err
+	}
+	text, err := libvirt.ChannelXML(at.port)
 	if err != nil {
-		return w, err
-	}
-	if w.rng, err = deviceOf(text); err != nil || !port {
-		return w, err
-	}
-	if text, err = libvirt.ChannelXML(at.port); err != nil {
 		return w, err
 	}
 	d, err := deviceOf(text)
 	w.port = &d
 	return w, err
+}
+
+func rngAt(socket string) (device, error) {
+	text, err := libvirt.RNGXML(socket)
+	if err != nil {
+		return device{}, err
+	}
+	return deviceOf(text)
 }
 
 // plan is what has to be done to one definition of a domain.
@@ -57,6 +71,8 @@ const (
 	unplug
 	setPolicy
 	dropPolicy
+	rewire // a vhost-user device comes
+	unwire // or goes; both by another definition of the domain
 )
 
 // planAttach plans how a domain that has these devices and that policy gets w.
@@ -69,28 +85,39 @@ func planAttach(name string, have []device, policy *libvirt.Policy, w wiring) pl
 		p.add(step{act: setPolicy, policy: toXML(*next)})
 	}
 	again := "hostd libvirt attach " + config.ShellWord(name) + " --replace"
+	if w.rng.Vhost != nil {
+		again += " --vhost-user"
+	}
 	state, others := judge(have, w.rng)
 	var surplus []device
+	completes := false
 	for _, d := range others {
 		switch {
 		case state != flawed || d.socket() != w.rng.socket():
 			surplus = append(surplus, d)
+		case lacksMemory(d):
+			completes = true // it stays
 		case w.replace:
-			p.add(step{act: unplug, device: d})
+			p.add(out(d))
 		default:
 			p.note("the %v %s; mend it: %s", d, d.flaw(), again)
 		}
 	}
-	if state == missing || state == flawed && w.replace {
-		p.add(step{act: plug, device: w.rng})
+	if state == missing || state == flawed && w.replace || completes {
+		p.add(in(w.rng))
 	}
 	if w.port != nil {
 		p.wirePort(have, w, again)
 	}
 	for _, d := range surplus {
-		if w.replace {
-			p.add(step{act: unplug, device: d, optional: true})
-		} else {
+		switch {
+		case w.live && d.Vhost != nil:
+			p.note("%s has another %v too, which goes with its next start alone", printable(name), d)
+		case w.replace || w.rng.Vhost != nil && d.socket() == w.own.rng:
+			s := out(d)
+			s.optional = true
+			p.add(s)
+		default:
 			p.note("%s has another %v too, and a guest's kernel uses one alone; take the other out: %s", printable(name), d, again)
 		}
 	}
@@ -115,11 +142,18 @@ func (p *plan) wirePort(have []device, w wiring, again string) {
 
 // planDetach plans how a domain gets rid of all that is ours: what is at a socket
 // in the folder of the domains', whichever of them it is.
-func planDetach(have []device, policy *libvirt.Policy, guests string) plan {
+func planDetach(have []device, policy *libvirt.Policy, guests string, live bool) plan {
 	var p plan
 	for _, d := range have {
-		if strings.HasPrefix(filepath.Clean(d.socket()), guests+"/") {
-			p.add(step{act: unplug, device: d})
+		switch {
+		case !strings.HasPrefix(filepath.Clean(d.socket()), guests+"/"):
+		case d.Vhost != nil && live:
+			p.note("the %v cannot go while the domain runs", d)
+		default:
+			p.add(out(d))
+			if d.Vhost != nil {
+				p.note("the domain's memory stays shared: if nothing else needs that, take <access> and <source> out of its <memoryBacking>")
+			}
 		}
 	}
 	if policy != nil {
@@ -145,7 +179,7 @@ const (
 // that kind, flawed ones among them.
 func judge(have []device, want device) (state int, others []device) {
 	for _, d := range have {
-		if (d.RNG != nil) != (want.RNG != nil) {
+		if (d.Channel != nil) != (want.Channel != nil) {
 			continue
 		}
 		if d.socket() == want.socket() && state != sound {

@@ -23,12 +23,12 @@ func (a *App) withoutHostd(absent error) string {
 }
 
 // ends are the sockets that a domain's devices are to be at.
-type ends struct{ rng, port string }
+type ends struct{ rng, port, vhost string }
 
 // ownEnds are a domain's own.
 func ownEnds(domain libvirt.Info, at config.Libvirt) ends {
 	guest := config.DomainGuest(domain.Name, domain.UUID)
-	return ends{at.GuestSocket(guest), at.GuestPort(guest)}
+	return ends{at.GuestSocket(guest), at.GuestPort(guest), at.GuestVhost(guest)}
 }
 
 // standing puts in the place of a domain's own sockets those at which a guest that
@@ -41,10 +41,12 @@ func (e ends) standing(domain libvirt.Info, devices []device, guests []control.G
 		}
 		for _, p := range g.Pipes {
 			for _, d := range devices {
-				switch isPort := p.Kind == "port"; {
-				case d.socket() != p.Path || isPort != (d.Channel != nil):
+				switch isPort, isVhost := p.Kind == "port", p.Kind == config.VhostUser; {
+				case d.socket() != p.Path || isPort != (d.Channel != nil) || isVhost != (d.Vhost != nil):
 				case isPort:
 					e.port = p.Path
+				case isVhost:
+					e.vhost = p.Path
 				default:
 					e.rng = p.Path
 				}

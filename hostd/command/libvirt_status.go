@@ -54,6 +54,7 @@ type domainRow struct {
 	// "" if it is at none.
 	RNGs     []libvirt.RNG        `json:"rngs"`
 	Ports    []libvirt.Channel    `json:"ports,omitempty"`
+	Vhosts   []libvirt.Vhost      `json:"vhosts,omitempty"`
 	Policy   *libvirt.Policy      `json:"policy,omitempty"`
 	Pipe     string               `json:"pipe"`
 	Guest    *control.GuestStatus `json:"guest,omitempty"` // nil: hostd has none for it
@@ -80,7 +81,7 @@ func domainRows(ctx context.Context, conn libvirtd, s control.Status) ([]domainR
 			rows = append(rows, row)
 			continue
 		}
-		row.RNGs, row.Ports, row.Policy = append(row.RNGs, d.RNGs...), d.Channels, d.Policy
+		row.RNGs, row.Ports, row.Vhosts, row.Policy = append(row.RNGs, d.RNGs...), d.Channels, d.Vhosts, d.Policy
 		row.Guest, row.Pipe = guestOf(d, s.Guests)
 		row.Problems = s.DomainProblems(info.Name, info.UUID)
 		rows = append(rows, row)
@@ -150,6 +151,9 @@ func (d domainRow) cells(l look, unknown bool) []cell {
 		}
 		rngs = append(rngs, printable(text))
 	}
+	for range d.Vhosts {
+		rngs = append(rngs, "vhost-user")
+	}
 	row := []cell{left(printable(d.Domain)), state, left(orDash(strings.Join(rngs, " ")))}
 	g := d.Guest
 	if g == nil {
@@ -175,7 +179,7 @@ func (d domainRow) cells(l look, unknown bool) []cell {
 
 // wired tells whether the domain has anything that hostd could feed.
 func (d domainRow) wired() bool {
-	return wired(libvirt.Domain{RNGs: d.RNGs, Channels: d.Ports})
+	return wired(libvirt.Domain{RNGs: d.RNGs, Channels: d.Ports, Vhosts: d.Vhosts})
 }
 
 // noteUnseen says over a table of domains why hostd does not see them, if it does

@@ -22,6 +22,7 @@ func (a *App) libvirtXML() *cobra.Command {
 	}
 	policy := domainsPolicy(c)
 	port := c.Flags().Bool("port", false, "also guestd's port, "+libvirt.EntropyPort)
+	vhost := c.Flags().Bool("vhost-user", false, "a vhost-user-rng device instead of the rng device")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		ctx, stop := context.WithTimeout(c.Context(), libvirtPatience)
 		defer stop()
@@ -36,7 +37,7 @@ func (a *App) libvirtXML() *cobra.Command {
 		if err := policy.check(domain.Name, status.Classes, nil); err != nil {
 			return err
 		}
-		w, err := wiringOf(ownEnds(domain, a.socketsOf(status)), *port)
+		w, err := wiringOf(ownEnds(domain, a.socketsOf(status)), *port, *vhost)
 		if err != nil {
 			return err
 		}
@@ -79,9 +80,25 @@ func (w wiring) xml() (string, error) {
 		}
 		b.WriteString("<!-- in <metadata> -->\n" + text + "\n")
 	}
-	b.WriteString("<!-- in <devices> -->\n" + w.rng.XML + "\n")
+	vhost := ""
+	if w.rng.Vhost != nil {
+		var err error
+		if vhost, err = libvirt.VhostXML(w.rng.socket()); err != nil {
+			return "", err
+		}
+		b.WriteString("<!-- in <domain> -->\n" + libvirt.SharedMemoryXML + "\n")
+	}
+	if vhost == "" || w.port != nil {
+		b.WriteString("<!-- in <devices> -->\n")
+	}
+	if vhost == "" {
+		b.WriteString(w.rng.XML + "\n")
+	}
 	if w.port != nil {
 		b.WriteString(w.port.XML + "\n")
+	}
+	if vhost != "" {
+		b.WriteString("<!-- in <domain>, behind <devices> -->\n" + vhost + "\n")
 	}
 	return b.String(), nil
 }

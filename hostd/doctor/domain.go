@@ -37,14 +37,21 @@ func (f Facts) examine(d Domain) []Finding {
 			mode: c.Mode, path: c.Path, flaw: c.Flaw()}
 		found = append(found, f.plug(d, plug)...)
 	}
-	switch attach := "hostd libvirt attach " + config.ShellWord(d.Name); {
-	case len(d.RNGs) == 0 && len(d.Channels) == 0:
+	for _, v := range d.Vhosts {
+		found = append(found, f.plug(d, vhost(v, own.GuestVhost(guest)))...)
+	}
+	attach, rngs := "hostd libvirt attach "+config.ShellWord(d.Name), len(d.RNGs)+len(d.Vhosts)
+	if len(d.Vhosts) > 0 {
+		attach += " --vhost-user"
+	}
+	switch {
+	case rngs == 0 && len(d.Channels) == 0:
 		found = append(found, note("", attach, "it has no random number generator of the host's"))
-	case len(d.RNGs) > 1:
-		found = append(found, note("", attach+" --replace", "it has %d rng devices, and its kernel uses one: of equals the first", len(d.RNGs)))
+	case rngs > 1:
+		found = append(found, note("", attach+" --replace", "it has %d rng devices, and its kernel uses one: of equals the first", rngs))
 	}
 	if next := d.Next; d.Active && next != nil && f.meant(d.Domain) && !f.meant(*next) {
-		remedy := "hostd libvirt attach " + config.ShellWord(d.Name) + " --config"
+		remedy := attach + " --config"
 		if len(d.Channels) > 0 {
 			remedy += " --port"
 		}
@@ -85,6 +92,16 @@ type plug struct {
 	mode   string
 	path   string
 	flaw   string // what else is wrong with it
+	vhost  bool   // hostd connects there to QEMU
+}
+
+// vhost is a vhost-user device, whose own path that is.
+func vhost(v libvirt.Vhost, own string) plug {
+	p := plug{device: "vhost-user device", again: "--vhost-user --replace", own: own, mode: "bind", path: v.Path, flaw: v.Flaw(), vhost: true}
+	if v.Server {
+		p.mode = "connect" // what is to be connected is
+	}
+	return p
 }
 
 // mend makes it anew.
@@ -123,7 +140,8 @@ func (f Facts) meant(d libvirt.Domain) bool {
 		return found || below(path, f.guests())
 	}
 	return slices.ContainsFunc(d.RNGs, func(r libvirt.RNG) bool { return r.Backend == "egd" && r.Type == "unix" && ours(r.Path) }) ||
-		slices.ContainsFunc(d.Channels, func(c libvirt.Channel) bool { return ours(c.Path) })
+		slices.ContainsFunc(d.Channels, func(c libvirt.Channel) bool { return ours(c.Path) }) ||
+		slices.ContainsFunc(d.Vhosts, func(v libvirt.Vhost) bool { return ours(v.Path) })
 }
 
 func (f Facts) well(d Domain) Finding {
@@ -133,6 +151,9 @@ func (f Facts) well(d Domain) Finding {
 	}
 	for _, c := range d.Channels {
 		paths = append(paths, c.Path)
+	}
+	for _, v := range d.Vhosts {
+		paths = append(paths, v.Path)
 	}
 	if !d.Active {
 		return good("", "will be fed over %s", paths[0])

@@ -10,7 +10,10 @@ import (
 
 // connected judges the socket of a domain that runs.
 func (f Facts) connected(d Domain, p plug) []Finding {
-	what, remedy := d.Ways[p.path].obstacle(d.QEMU)
+	var what, remedy string
+	if !p.vhost { // there QEMU is connected to, and needs no way
+		what, remedy = d.Ways[p.path].obstacle(d.QEMU)
+	}
 	g, pipe, found := f.pipe(p.path)
 	events := "hostd events | grep " + config.ShellWord(g.Name)
 	switch {
@@ -26,6 +29,8 @@ func (f Facts) connected(d Domain, p plug) []Finding {
 		return []Finding{fault("", remedy, "its socket %s: %s", p.path, what)}
 	case !pipe.Connected && pipe.Refused > 0:
 		return []Finding{fault("", events, "its QEMU is not connected to %s, and %d others were turned away there", p.path, pipe.Refused)}
+	case !pipe.Connected && p.vhost:
+		return []Finding{fault("", events+"    # if it stays so: journalctl -k | grep -i denied", "hostd is not connected to its QEMU at %s", p.path)}
 	case !pipe.Connected:
 		return []Finding{fault("", p.mend(d)+" --live    # if it stays so: journalctl -k | grep -i denied",
 			"its QEMU is not connected to %s; a device that was plugged in does not reconnect in libvirt 9.0", p.path)}
@@ -75,7 +80,7 @@ func (f Facts) problems(d Domain, judged []Finding) (found []Finding) {
 
 // deviceIn tells what kind of device a text begins with, hostd's or the doctor's.
 func deviceIn(text string) string {
-	for _, device := range []string{"its rng ", "its channel "} {
+	for _, device := range []string{"its rng ", "its channel ", "its vhost-user device "} {
 		if strings.HasPrefix(text, device) {
 			return device
 		}

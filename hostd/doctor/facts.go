@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -123,7 +124,7 @@ func (f Facts) owner(path string, not Domain) (name string, found bool) {
 	own := config.Libvirt{Guests: f.guests()}
 	for _, d := range f.Domains {
 		guest := config.DomainGuest(d.Name, d.UUID)
-		if d.UUID != not.UUID && (path == own.GuestSocket(guest) || path == own.GuestPort(guest)) {
+		if d.UUID != not.UUID && slices.Contains([]string{own.GuestSocket(guest), own.GuestPort(guest), own.GuestVhost(guest)}, path) {
 			return d.Name, true
 		}
 	}

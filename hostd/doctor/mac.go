@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
+
+	"headgate/hostd/config"
 )
 
 // appArmorGuests: virt-aa-helper writes no rule for the socket of an rng device,
@@ -14,11 +17,22 @@ func appArmorGuests(f Facts) []Finding {
 	if !f.confines() {
 		return nil
 	}
-	if allows(f.AppArmor.Guests, filepath.Join(f.guests(), "guest.sock"), "rw") {
-		return []Finding{good("apparmor", "domains may connect below %s", f.guests())}
+	own, guest := config.Libvirt{Guests: f.guests()}, "guest"
+	vhosts := slices.ContainsFunc(f.Domains, func(d Domain) bool { return len(d.Vhosts) > 0 || d.Next != nil && len(d.Next.Vhosts) > 0 })
+	for _, rule := range []struct {
+		asked      bool
+		path, glob string
+		lacks      string
+	}{
+		{true, own.GuestSocket(guest), f.guests() + "/*", "no domain may connect below %s"},
+		{vhosts, own.GuestVhost(guest), own.GuestVhost("*"), "no domain with a vhost-user device may make its socket below %s, and so none starts"},
+	} {
+		if rule.asked && !allows(f.AppArmor.Guests, rule.path, "rw") {
+			return []Finding{fault("apparmor", fmt.Sprintf(`echo '"%s" rw,' >> %s    # for domains that start from now on; then for each that runs: apparmor_parser -r /etc/apparmor.d/libvirt/libvirt-UUID`,
+				rule.glob, localGuests), rule.lacks, f.guests())}
+		}
 	}
-	return []Finding{fault("apparmor", fmt.Sprintf(`echo '"%s/*" rw,' >> %s    # for domains that start from now on; then for each that runs: apparmor_parser -r /etc/apparmor.d/libvirt/libvirt-UUID`,
-		f.guests(), localGuests), "no domain may connect below %s", f.guests())}
+	return []Finding{good("apparmor", "domains may connect below %s", f.guests())}
 }
 
 // confines tells whether libvirt has AppArmor confine its domains: those that run
