@@ -21,7 +21,7 @@ func BenchmarkRequest(b *testing.B) {
 	const rounds = 11
 	r := start(b, new(wiretest.Endless), vhosttest.Options{EventIdx: true})
 	floor := newPingPong(b)
-	ctx := within(b)
+	ctx := b.Context()
 	var p [64]byte
 	request := func() {
 		if n, err := r.Read(ctx, p[:]); n != len(p) || err != nil {

@@ -33,6 +33,10 @@ func TestMessagesWhileARequestWaits(t *testing.T) {
 			err := r.Set(vhosttest.SetVringEnable, vhosttest.Words(0, 0))
 			return errors.Join(err, r.Set(vhosttest.SetVringEnable, vhosttest.Words(0, 1)))
 		},
+		"no owner": func() error {
+			err := r.Set(vhosttest.ResetOwner, nil)
+			return errors.Join(err, r.Set(vhosttest.SetVringEnable, vhosttest.Words(0, 1)))
+		},
 		"stop": func() error {
 			base, err := r.Stop()
 			if base != r.Taken() {

@@ -1,12 +1,8 @@
 package virtq
 
 import (
-	"errors"
-	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
-	"time"
 	"unsafe"
 
 	"headgate/kvm/vhost/vhosttest"
@@ -135,52 +131,6 @@ func (r *rig) last() uint16 {
 	return uint16(id)
 }
 
-func TestLayoutsThatAreRefused(t *testing.T) {
-	r := newRig(t, 4, false, 0)
-	good := r.layout(0)
-	if _, err := New(r.queue.mem, good); err != nil {
-		t.Fatal(err)
-	}
-	const end = vhosttest.UserBase + allOf
-	for _, c := range []struct {
-		say    string
-		change func(*Layout)
-	}{
-		{"its size is 0", func(l *Layout) { l.Size = 0 }},
-		{"its size is 3", func(l *Layout) { l.Size = 3 }},
-		{"its size is 1023", func(l *Layout) { l.Size = 1023 }},
-		{"its size is 2048", func(l *Layout) { l.Size = 2048 }},
-		{"its size is 65535", func(l *Layout) { l.Size = 65535 }},
-		{"multiple of 16", func(l *Layout) { l.Desc += 8 }},
-		{"multiple of 2", func(l *Layout) { l.Avail++ }},
-		{"multiple of 4", func(l *Layout) { l.Used += 2 }},
-		{"its descriptor table is at 0x0", func(l *Layout) { l.Desc = 0 }},
-		{"its descriptor table", func(l *Layout) { l.Desc = end - 48 }},
-		{"its descriptor table", func(l *Layout) { l.Desc = end }},
-		{"its descriptor table", func(l *Layout) { l.Desc = vhosttest.UserBase - 16 }},
-		{"its available ring", func(l *Layout) { l.Avail = end - 12 }},
-		{"its used ring", func(l *Layout) { l.Used = end - 36 }},
-		{"its used ring", func(l *Layout) { l.Used = 1<<64 - 4 }},
-		{"its used ring", func(l *Layout) { l.Used = vhosttest.GuestBase }},
-	} {
-		l := good
-		c.change(&l)
-		if _, err := New(r.queue.mem, l); err == nil || !strings.Contains(err.Error(), c.say) {
-			t.Errorf("%+v: %v, want %q", l, err, c.say)
-		}
-	}
-	// And the last places that there are.
-	for _, l := range []Layout{
-		{Size: 4, Desc: end - 64, Avail: good.Avail, Used: good.Used},
-		{Size: 4, Desc: good.Desc, Avail: end - 14, Used: good.Used},
-		{Size: 4, Desc: good.Desc, Avail: good.Avail, Used: end - 40},
-	} {
-		if _, err := New(r.queue.mem, l); err != nil {
-			t.Errorf("%+v: %v", l, err)
-		}
-	}
-}
-
 // The used ring goes on where it is, wherever the available ring goes on.
 func TestTheUsedRingGoesOn(t *testing.T) {
 	r := newRig(t, 4, false, 7)
@@ -198,120 +148,5 @@ func TestTheUsedRingGoesOn(t *testing.T) {
 	r.queue.Done(3)
 	if id, n := r.UsedElem(8); r.UsedIdx() != 9 || id != 2 || n != 3 {
 		t.Errorf("used index %d, chain %d with %d bytes", r.UsedIdx(), id, n)
-	}
-}
-
-// A driver that breaks the rules is told so again and again, and nothing is written.
-func TestWrongChains(t *testing.T) {
-	for _, c := range []struct {
-		want  error
-		write func(*rig)
-	}{
-		{errIndex, func(r *rig) { r.SetAvailIdx(5) }},
-		{errIndex, func(r *rig) { r.SetAvailIdx(65535) }},
-		{errHead, func(r *rig) { r.Offer(4) }},
-		{errHead, func(r *rig) { r.Offer(65535) }},
-	} {
-		r := newRig(t, 4, true, 0)
-		c.write(r)
-		before := snapshot(r.Memory.Bytes)
-		for range 2 {
-			if ok, err := r.queue.Next(); ok || !errors.Is(err, c.want) {
-				t.Errorf("%v, %v, want %v", ok, err, c.want)
-			}
-		}
-		if from, to := changes(before, r.Memory.Bytes); from != to {
-			t.Errorf("%v: %d to %d were written", c.want, from, to)
-		}
-	}
-	// What a chain can have wrong is in kvm/vhost's tests, and in FuzzQueue's oracle.
-	r := newRig(t, 4, true, 0)
-	for range 5 { // more than there may be, one after the other, is all right
-		r.post(buffer(dataAt, 64))
-		r.next()
-		r.pieces()
-		r.queue.Done(64)
-		r.took(r.last(), 64)
-	}
-}
-
-// A driver and a device that never tell each other more than they must do not lose
-// each other.
-func TestKicksAndCallsAreEnough(t *testing.T) {
-	requests := 30000
-	if testing.Short() {
-		requests = 3000
-	}
-	for _, eventIdx := range []bool{false, true} {
-		for _, size := range []uint16{1, 4, 16} {
-			r := newRig(t, size, eventIdx, 65000)
-			kick, call, end := make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{})
-			device := make(chan error, 1)
-			go func() { device <- r.device(kick, call, end) }()
-			for posted, taken := 0, 0; taken < requests; {
-				for n := 1 + rand.IntN(int(size)); n > 0 && posted-taken < int(size) && posted < requests; n-- {
-					r.post(buffer(dataAt, 64))
-					posted++
-				}
-				if r.MustKick() {
-					signal(kick)
-				}
-				for {
-					r.Await()
-					_, _, ok, err := r.Take()
-					if err != nil {
-						t.Fatal(err)
-					}
-					if ok {
-						taken++
-						break
-					}
-					select {
-					case <-call:
-					case err := <-device:
-						t.Fatalf("the device ended: %v", err)
-					case <-time.After(10 * time.Second):
-						t.Fatalf("size %d, events %v: %d posted, %d taken, and nobody is told", size, eventIdx, posted, taken)
-					}
-				}
-			}
-			close(end)
-			if err := <-device; err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-}
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
-// device answers requests until end, and looks again only when it is kicked.
-func (r *rig) device(kick, call, end chan struct{}) error {
-	for {
-		for {
-			ok, err := r.queue.Next()
-			if err != nil {
-				return err
-			}
-			if !ok {
-				break
-			}
-			if r.queue.Done(1) {
-				signal(call)
-			}
-		}
-		if r.queue.Rest() {
-			continue
-		}
-		select {
-		case <-kick:
-		case <-end:
-			return nil
-		}
 	}
 }

@@ -122,7 +122,7 @@ func (f *Front) Dial(ctx context.Context, path string) error {
 	return f.Use(Conn{conn.(*net.UnixConn)})
 }
 
-// Listen waits at a path for a device to dial, as QEMU does with server=on,wait=off.
+// Listen waits at a path for a device to dial, as QEMU does with server=on.
 func (f *Front) Listen(path string) error {
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
