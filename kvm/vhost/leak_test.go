@@ -89,19 +89,40 @@ func TestNothingIsLeftOfConnections(t *testing.T) {
 	}
 }
 
-// anonymous is the memory of this process that is its own, in bytes (proc(5),
-// RssAnon), without what the runtime could give back.
+// A guest that has a byte written to each page of its memory does not make hostd large:
+// the kernel ends who is, when memory runs out.
+func TestTheGuestsMemoryIsNotHostds(t *testing.T) {
+	const pages = 4 * maxPages
+	r := start(t, new(wiretest.Endless), vhosttest.Options{Data: pages << 12})
+	before := resident(t, "RssShmem:")
+	for page := range uint64(pages) {
+		r.post(vhosttest.Buffer(r.Data+page<<12, 1))
+		r.used()
+	}
+	if grown := resident(t, "RssShmem:") - before; grown > 2*maxPages<<12 {
+		t.Errorf("%d MiB after %d MiB were touched", grown>>20, pages>>8)
+	}
+}
+
+// anonymous is how much memory of its own the process has, in bytes, without what the
+// runtime could give back.
 func anonymous(t testing.TB) int {
 	t.Helper()
 	debug.FreeOSMemory()
+	return resident(t, "RssAnon:")
+}
+
+// resident is a line of /proc/self/status in bytes (proc(5)).
+func resident(t testing.TB, line string) int {
+	t.Helper()
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := bytes.Cut(status, []byte("RssAnon:"))
+	_, rest, _ := bytes.Cut(status, []byte(line))
 	fields := bytes.Fields(rest)
 	if len(fields) == 0 {
-		t.Fatal("no RssAnon in /proc/self/status")
+		t.Fatalf("no %s in /proc/self/status", line)
 	}
 	kib, err := strconv.Atoi(string(fields[0]))
 	if err != nil {

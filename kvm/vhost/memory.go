@@ -104,6 +104,14 @@ func (m *memory) reserve(n int64) error {
 	return nil
 }
 
+// release has the pages that were touched not count as hostd's own any more; they stay
+// as they are, and are there when they are touched again.
+func (m *memory) release() {
+	for _, b := range m.mapped {
+		_ = unix.Madvise(b, unix.MADV_DONTNEED) // huge pages are left before Linux 5.18
+	}
+}
+
 // unmap gives all of it back. Nobody uses it any more. nil is no memory.
 func (m *memory) unmap() {
 	if m == nil {

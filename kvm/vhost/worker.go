@@ -17,6 +17,10 @@ import (
 // of its memory at once.
 const maxChain = 64 << 10
 
+// maxPages is how many pages of a guest's memory count as hostd's own at most: a guest
+// can have a byte written to each of its pages, and the kernel ends who uses most.
+const maxPages = 4096
+
 // worker answers the requests of one queue, from the ring's start until halt. Nothing
 // of what it uses changes meanwhile.
 type worker struct {
@@ -32,6 +36,7 @@ type worker struct {
 	cancel context.CancelFunc
 	over   atomic.Bool
 	done   chan struct{}
+	pages  int // of the guest's memory, written to since the last release
 	buf    [512]byte
 }
 
@@ -122,6 +127,10 @@ func (w *worker) serve(ctx context.Context) error {
 		if wanted {
 			w.call.signal()
 		}
+		if w.pages > maxPages {
+			w.memory.release()
+			w.pages = 0
+		}
 	}
 }
 
@@ -147,6 +156,7 @@ func (w *worker) fill(ctx context.Context) (total int, err error) {
 			}
 			copy(piece, p[:n])
 			clear(p[:n])
+			w.pages++
 			piece = piece[n:]
 			total += n
 		}
