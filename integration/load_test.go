@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -10,32 +11,44 @@ import (
 	"headgate/integration/rig"
 )
 
-// A short supply is shared fairly, wholly, and with newcomers first. `make bench`
-// runs the same with 1,000 clients for a minute.
+// A short supply is shared fairly, wholly, and with newcomers first, whatever the guests
+// come by. `make bench` runs the same for a minute, with 1,000 EGD clients.
 func TestShortSupplyIsShared(t *testing.T) {
-	for _, weights := range [][]int{{1}, {1, 2, 4}} {
-		f := load.Fairness{Clients: 210, Weights: weights, Supply: 20_000, Newcomers: 40, Time: 12 * time.Second}
-		s, err := f.Measure(rig.Within(t, time.Minute), programs(t).Hostd)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("weights %v: Jain %.5f, classes %.4v, delivered %.4f, restless %.3f, newcomers' median %v, 99th %v (floor %v, %v)",
-			weights, s.Jain, s.Classes, s.Delivered, s.Restless, s.Newcomers.Percentile(0.5), s.Newcomers.Percentile(0.99), s.Floor.Percentile(0.5), s.Floor.Percentile(0.99))
-		if len(weights) == 1 && s.Jain < 0.999 { // of different weights, some get too few requests to be told apart
-			t.Errorf("weights %v: Jain's index is %.5f, want 0.999", weights, s.Jain)
-		}
-		for w, share := range s.Classes {
-			if share < 0.99 || share > 1.01 {
-				t.Errorf("weights %v: the class of weight %d got %.4f of its share", weights, w, share)
+	clients := load.Fairness{Clients: 210, Supply: 20_000, Newcomers: 40, Time: 12 * time.Second}
+	devices := load.Fairness{Clients: 50, Devices: true, Supply: 40_000, Newcomers: 20, Time: 8 * time.Second}
+	for _, f := range []load.Fairness{clients, devices} {
+		for _, weights := range [][]int{{1}, {1, 2, 4}} {
+			f.Weights = weights
+			what := fmt.Sprintf("%d EGD clients", f.Clients)
+			if f.Devices {
+				what = fmt.Sprintf("%d vhost-user devices", f.Clients)
 			}
+			t.Run(fmt.Sprint(what, " ", weights), func(t *testing.T) { isShared(t, f) })
 		}
-		if s.Delivered < 0.99 || s.Delivered > 1.01 {
-			t.Errorf("weights %v: %.4f of what was conditioned was delivered", weights, s.Delivered)
+	}
+}
+
+func isShared(t *testing.T, f load.Fairness) {
+	s, err := f.Measure(rig.Within(t, time.Minute), programs(t).Hostd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("Jain %.5f, classes %.4v, delivered %.4f, restless %.3f, newcomers' median %v, 99th %v (floor %v, %v)",
+		s.Jain, s.Classes, s.Delivered, s.Restless, s.Newcomers.Percentile(0.5), s.Newcomers.Percentile(0.99), s.Floor.Percentile(0.5), s.Floor.Percentile(0.99))
+	if len(f.Weights) == 1 && s.Jain < 0.999 { // of different weights, some get too few requests to be told apart
+		t.Errorf("Jain's index is %.5f, want 0.999", s.Jain)
+	}
+	for w, share := range s.Classes {
+		if share < 0.99 || share > 1.01 {
+			t.Errorf("the class of weight %d got %.4f of its share", w, share)
 		}
-		// One request more is as exact as requests can be.
-		if request := 64 * 210 / (20_000 * f.Time.Seconds()); s.Restless > 1+2*request {
-			t.Errorf("weights %v: a guest that reconnects all the time got %.3f of its share", weights, s.Restless)
-		}
+	}
+	if s.Delivered < 0.99 || s.Delivered > 1.01 {
+		t.Errorf("%.4f of what was conditioned was delivered", s.Delivered)
+	}
+	// One request more is as exact as requests can be.
+	if request := 64 * float64(f.Clients) / (f.Supply * f.Time.Seconds()); s.Restless > 1+2*request {
+		t.Errorf("a guest that reconnects all the time got %.3f of its share", s.Restless)
 	}
 }
 

@@ -15,21 +15,39 @@ import (
 // request is what a Linux guest's hwrng core asks for at a time on x86, in bytes.
 const request = 64
 
-// client is one guest of the daemon, reached through an EGD socket.
+// client is one guest of the daemon.
 type client struct {
-	path string
-	got  atomic.Uint64 // bytes
+	path   string
+	device bool          // a vhost-user device's front end, not an EGD client
+	got    atomic.Uint64 // bytes
+}
+
+// line is a connection to the daemon. It ends with the context that it was made with.
+type line interface {
+	ask(n int) (got int, err error) // waits for n bytes, or for some of them
+	close()
+}
+
+func (c *client) connect(ctx context.Context) (line, error) {
+	if c.device {
+		return startDevice(ctx, c.path)
+	}
+	conn, err := dial(ctx, c.path)
+	if err != nil {
+		return nil, err
+	}
+	return egd{conn, hangUp(ctx, conn)}, nil
 }
 
 // greedy asks again as soon as it has been answered, until ctx is done.
 func (c *client) greedy(ctx context.Context) error {
-	conn, err := dial(ctx, c.path)
+	l, err := c.connect(ctx)
 	if err != nil {
 		return err
 	}
-	defer hangUp(ctx, conn)()
+	defer l.close()
 	for {
-		if err := c.ask(conn, request); err != nil {
+		if err := c.ask(l, request); err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -41,13 +59,11 @@ func (c *client) greedy(ctx context.Context) error {
 // restless is greedy, and connects anew for each request.
 func (c *client) restless(ctx context.Context) error {
 	for ctx.Err() == nil {
-		conn, err := dial(ctx, c.path)
-		if err != nil {
-			return err
+		l, err := c.connect(ctx)
+		if err == nil {
+			err = c.ask(l, request)
+			l.close()
 		}
-		done := hangUp(ctx, conn)
-		err = c.ask(conn, request)
-		done()
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
@@ -59,29 +75,50 @@ func (c *client) restless(ctx context.Context) error {
 // took.
 func (c *client) newcomer(ctx context.Context, n int) (time.Duration, error) {
 	start := time.Now()
-	conn, err := dial(ctx, c.path)
+	l, err := c.connect(ctx)
 	if err != nil {
 		return 0, err
 	}
-	defer hangUp(ctx, conn)()
-	if err := c.ask(conn, n); err != nil {
+	defer l.close()
+	if err := c.ask(l, n); err != nil {
 		return 0, err
 	}
 	return time.Since(start), nil
 }
 
-// ask makes one blocking request (opcode 02) and waits for its answer.
-func (c *client) ask(conn net.Conn, n int) error {
-	if _, err := conn.Write([]byte{2, byte(n)}); err != nil {
-		return err
+// ask waits for n bytes.
+func (c *client) ask(l line, n int) error {
+	for n > 0 {
+		got, err := l.ask(n)
+		c.got.Add(uint64(got))
+		if err != nil {
+			return err
+		}
+		n -= got
 	}
-	var buf [255]byte
-	if _, err := io.ReadFull(conn, buf[:n]); err != nil {
-		return err
-	}
-	c.got.Add(uint64(n))
 	return nil
 }
+
+// egd is a line to an EGD socket.
+type egd struct {
+	net.Conn
+	end func()
+}
+
+// ask makes one blocking request (opcode 02) and waits for its answer.
+func (l egd) ask(n int) (int, error) {
+	if _, err := l.Write([]byte{2, byte(n)}); err != nil {
+		return 0, err
+	}
+	var buf [255]byte
+	_, err := io.ReadFull(l, buf[:n])
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+func (l egd) close() { l.end() }
 
 func dial(ctx context.Context, path string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "unix", path)

@@ -19,6 +19,7 @@ import (
 // Fairness is what a crowd of greedy guests on one short supply is measured by.
 type Fairness struct {
 	Clients   int
+	Devices   bool          // all of them are vhost-user devices, not EGD clients
 	Weights   []int         // of the classes, taken in turn
 	Supply    float64       // conditioned bytes a second
 	Newcomers int           // other guests, that come one after another meanwhile
@@ -66,8 +67,12 @@ func (f Fairness) Measure(ctx context.Context, binary string) (s Shares, err err
 		fmt.Fprintf(&text, "[[class]]\nname = \"w%d\"\nrate = \"unlimited\"\nweight = %d\n", w, w)
 	}
 	guest := func(name string, weight int) *client {
-		c := &client{path: filepath.Join(dir, name)}
-		fmt.Fprintf(&text, "[[guest]]\nname = %q\nclass = \"w%d\"\npipes = [\"egd:%s\"]\n", name, weight, c.path)
+		c := &client{path: filepath.Join(dir, name), device: f.Devices}
+		pipe := "egd:" + c.path
+		if c.device {
+			pipe = "vhost-user:" + c.path + ",server=on"
+		}
+		fmt.Fprintf(&text, "[[guest]]\nname = %q\nclass = \"w%d\"\npipes = [%q]\n", name, weight, pipe)
 		return c
 	}
 	greedy := make([]*client, f.Clients)
@@ -106,11 +111,11 @@ func (f Fairness) Measure(ctx context.Context, binary string) (s Shares, err err
 	if err != nil {
 		return s, err
 	}
-	floor, err := startFixed(filepath.Join(dir, "fixed"))
+	floor, err := StartFixed(filepath.Join(dir, "fixed"))
 	if err != nil {
 		return s, err
 	}
-	defer floor.close()
+	defer floor.Close()
 	if s.Newcomers, s.Floor, err = f.measureNewcomers(crowd, newcomers, &client{path: floor.path}); err != nil {
 		return s, err
 	}

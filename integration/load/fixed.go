@@ -8,20 +8,21 @@ import (
 	"sync"
 )
 
-// fixed is the floor that a newcomer's time is held against: it answers each EGD
+// Fixed is the floor that servers of the EGD protocol are held against: it answers each
 // request at once and from a fixed buffer, on the same machine at the same time.
-type fixed struct {
+type Fixed struct {
 	path     string
 	listener net.Listener
 	tasks    sync.WaitGroup
 }
 
-func startFixed(path string) (*fixed, error) {
+// StartFixed serves at a socket of that path until Close.
+func StartFixed(path string) (*Fixed, error) {
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		return nil, err
 	}
-	f := &fixed{path: path, listener: l}
+	f := &Fixed{path: path, listener: l}
 	f.tasks.Go(func() {
 		for {
 			conn, err := l.Accept()
@@ -36,7 +37,8 @@ func startFixed(path string) (*fixed, error) {
 	return f, nil
 }
 
-func (f *fixed) close() {
+// Close ends it. Clients that are connected have to hang up for that.
+func (f *Fixed) Close() {
 	f.listener.Close()
 	f.tasks.Wait()
 }

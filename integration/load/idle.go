@@ -82,17 +82,17 @@ func Idle(ctx context.Context, binary string, guests int, d time.Duration) (c Co
 		return c, err
 	}
 	c.RSS = (full - empty) / guests
-	before, err := cpu(hostd.PID())
+	before, err := CPU(hostd.PID())
 	if err != nil {
 		return c, err
 	}
 	wait(ctx, d)
-	after, err := cpu(hostd.PID())
+	after, err := CPU(hostd.PID())
 	if err != nil {
 		return c, err
 	}
 	c.CPU = (after - before).Seconds() / d.Seconds()
-	c.Unanswered = new(client).ask(last, 1)
+	_, c.Unanswered = egd{Conn: last}.ask(1)
 	return c, ctx.Err()
 }
 
@@ -142,23 +142,17 @@ func RSS(pid int) (int, error) {
 	return kib << 10, err
 }
 
-// cpu is the time that a process has used, user and system (proc(5), fields 14
-// and 15 of stat, in hundredths of a second on Linux for amd64 and arm64).
-func cpu(pid int) (time.Duration, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
+// CPU is the time that a process has used, user and system, its threads that have ended
+// included. Unlike the ticks of /proc/PID/stat the process's clock, whose number is made
+// of its pid, has all of it (clock_getcpuclockid(3); CPUCLOCK_SCHED in the kernel's
+// posix-timers.h).
+func CPU(pid int) (time.Duration, error) {
+	const sched = 2
+	var used unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|sched), &used); err != nil {
+		return 0, fmt.Errorf("read the processor time of process %d: %w", pid, err)
 	}
-	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
-	var ticks int
-	for _, f := range fields[11:13] {
-		n, err := strconv.Atoi(string(f))
-		if err != nil {
-			return 0, err
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * time.Second / 100, nil
+	return time.Duration(used.Nano()), nil
 }
 
 func wait(ctx context.Context, d time.Duration) {

@@ -123,3 +123,25 @@ func (f *Following) AwaitClock(t testing.TB, at, patience time.Duration) Progres
 	t.Helper()
 	return f.AwaitThat(t, patience, func(p Progress) bool { return p.Guest >= at })
 }
+
+// Rate is how many bytes came a second of the guest's clock, over so long, once the
+// reader had got after bytes: the slope of the line that fits best what was told
+// meanwhile, for which a guest that stands still for a moment, and may catch up as far as
+// its burst allows, counts for less than for a difference of two totals.
+func (f *Following) Rate(t testing.TB, after int64, over time.Duration) float64 {
+	t.Helper()
+	start := f.Await(t, after, over+10*time.Second)
+	end := f.AwaitClock(t, start.Guest+over, over+5*time.Second)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var n, x, y, xx, xy float64
+	for _, p := range f.progress {
+		if p.Guest < start.Guest || p.Guest > end.Guest {
+			continue
+		}
+		seconds, bytes := (p.Guest - start.Guest).Seconds(), float64(p.Total-start.Total)
+		n, x, y, xx, xy = n+1, x+seconds, y+bytes, xx+seconds*seconds, xy+seconds*bytes
+	}
+	t.Logf("a difference of totals would say %.1f bytes/s", float64(end.Total-start.Total)/(end.Guest-start.Guest).Seconds())
+	return (n*xy - x*y) / (n*xx - x*x)
+}

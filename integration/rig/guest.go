@@ -123,6 +123,9 @@ func hello(ctx context.Context, c *link, patience time.Duration) error {
 	return nil
 }
 
+// PID is that of the guest's QEMU.
+func (g *Guest) PID() int { return g.qemu.pid }
+
 // PowerOff ends the guest cleanly.
 func (g *Guest) PowerOff(ctx context.Context) error {
 	if _, err := g.link.do(ctx, job.Command{Do: job.PowerOff}); err != nil {

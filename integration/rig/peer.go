@@ -19,19 +19,30 @@ type Peer struct {
 // quotes its log.
 func StartPeer(t testing.TB, cmd *exec.Cmd, log string, limit time.Duration) *Peer {
 	t.Helper()
-	run, err := startProcess(context.WithoutCancel(t.Context()), cmd, log, limit)
+	p, err := RunPeer(context.WithoutCancel(t.Context()), cmd, log, limit)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Peer{Log: log, run: run}
 	t.Cleanup(func() {
 		p.Kill()
 		if t.Failed() {
-			t.Logf("the end of the log of %s:\n%s", run.name, Tail(log, 10))
+			t.Logf("the end of the log of %s:\n%s", p.run.name, Tail(log, 10))
 		}
 	})
 	return p
 }
+
+// RunPeer starts a program that ends with ctx, or when limit is over.
+func RunPeer(ctx context.Context, cmd *exec.Cmd, log string, limit time.Duration) (*Peer, error) {
+	run, err := startProcess(ctx, cmd, log, limit)
+	if err != nil {
+		return nil, err
+	}
+	return &Peer{Log: log, run: run}, nil
+}
+
+// PID is the program's.
+func (p *Peer) PID() int { return p.run.pid }
 
 // Kill ends the program with SIGKILL, as a crash would.
 func (p *Peer) Kill() { p.run.kill() }

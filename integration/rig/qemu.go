@@ -34,6 +34,12 @@ type Config struct {
 	VMGenID string
 	Net     bool // a virtio-net card, on a network that ends there
 
+	// VhostUser is the path of a socket at which QEMU waits for who is the device of a
+	// vhost-user-rng, or "": the guest starts when that has connected. It needs Shared.
+	VhostUser string
+	Shared    bool     // the guest's memory is a memfd that others can map
+	Extra     []string // further arguments of QEMU's
+
 	// Counted is for times that are compared: 2 ns an instruction by the guest's clock
 	// while it computes, however busy this machine is.
 	Counted bool
@@ -90,13 +96,25 @@ func (c Config) args(s sockets, console string) []string {
 			"-chardev", "file,id=output,path="+option(c.Output),
 			"-device", "virtserialport,chardev=output,name="+job.OutputName)
 	}
+	if c.Shared {
+		args = append(args,
+			"-object", fmt.Sprintf("memory-backend-memfd,id=memory,size=%dM,share=on", memory),
+			"-machine", "memory-backend=memory")
+	}
+	if c.VhostUser != "" {
+		// With wait=off the device would find nobody: QEMU accepts in its main loop, which
+		// runs when all devices are there, and 7.2 aborts. It waits this first time alone.
+		args = append(args,
+			"-chardev", socket("vhost", c.VhostUser)+",server=on,wait=on",
+			"-device", "vhost-user-rng-pci,chardev=vhost,vectors=2") // MSI-X, as virtio-rng-pci has by itself
+	}
 	if c.VMGenID != "" {
 		args = append(args, "-device", "vmgenid,guid="+c.VMGenID)
 	}
 	if c.Net {
 		args = append(args, "-netdev", "hubport,id=net,hubid=0", "-device", "virtio-net-pci,netdev=net,romfile=")
 	}
-	return args
+	return append(args, c.Extra...)
 }
 
 func socket(id, path string) string { return "socket,id=" + id + ",path=" + option(path) }
