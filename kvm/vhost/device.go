@@ -43,6 +43,7 @@ type device struct {
 	features uint64
 	memory   *memory
 	ring     ring
+	bell     *bell
 	worker   *worker // nil: the ring does not run
 }
 
@@ -66,7 +67,7 @@ func newDevice(ctx context.Context, s *Server, fail context.CancelCauseFunc) *de
 	if s.Count == nil {
 		s = &Server{Tap: s.Tap, Count: new(Counters)}
 	}
-	return &device{Server: s, ctx: ctx, fail: fail, ring: ring{call: -1}}
+	return &device{Server: s, ctx: ctx, fail: fail, ring: ring{call: -1}, bell: takeBell()}
 }
 
 // attend obeys the front end's messages until one cannot be obeyed. The ring stands
@@ -148,7 +149,7 @@ func (d *device) resume() {
 		d.Tap.Fresh() // its driver has started: the guest has booted, or the device was reset
 	}
 	d.worker = &worker{
-		tap: d.Tap, count: d.Count, memory: d.memory, kick: r.kick, call: r.call, tell: r.untold,
+		tap: d.Tap, count: d.Count, memory: d.memory, kick: r.kick, call: r.call, bell: d.bell, tell: r.untold,
 		layout: virtq.Layout{
 			Size: r.size, Desc: r.desc, Avail: r.avail, Used: r.used,
 			Next: r.base, EventIdx: d.features&featureEventIdx != 0,
@@ -163,5 +164,6 @@ func (d *device) close() {
 	d.halt()
 	d.ring.kick.close()
 	d.ring.call.close()
+	d.bell.give()
 	d.memory.unmap()
 }

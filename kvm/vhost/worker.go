@@ -30,7 +30,8 @@ type worker struct {
 	layout virtq.Layout
 	kick   *kick
 	call   call
-	tell   bool // it is to be signalled at first
+	bell   *bell // nil: there is none
+	tell   bool  // it is to be signalled at first
 
 	queue  *virtq.Queue // nil: it has not begun
 	cancel context.CancelFunc
@@ -92,7 +93,7 @@ func (w *worker) work(ctx context.Context) (err error) {
 		return err
 	}
 	if w.tell {
-		w.call.signal()
+		w.signal()
 	}
 	rest := w.queue.Rest
 	for {
@@ -102,6 +103,13 @@ func (w *worker) work(ctx context.Context) (err error) {
 		if err := w.kick.wait(rest); err != nil {
 			return fmt.Errorf("wait for the guest: %w", err)
 		}
+	}
+}
+
+// signal interrupts the guest.
+func (w *worker) signal() {
+	if !w.bell.ring(w.call) {
+		w.call.signal()
 	}
 }
 
@@ -125,7 +133,7 @@ func (w *worker) serve(ctx context.Context) error {
 		w.count.Requests.Add(1)
 		w.count.Bytes.Add(uint64(n))
 		if wanted {
-			w.call.signal()
+			w.signal()
 		}
 		if w.pages > maxPages {
 			w.memory.release()
