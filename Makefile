@@ -104,6 +104,7 @@ bench: test-packages build ## print every figure of the README, with the floors 
 	go test -run xxx -bench . -benchmem $$(go list ./... | grep -v /integration)
 	go test -run 'Detection|FalsePositives|MildBias' -v ./backends/health
 	go run ./integration/bench
+	go run ./integration/queues
 	CI=true go test -count=1 -timeout 20m -run '^TestChurn$$' -v ./integration/libvirt -args -churn-defined 200 -churn-started 50 -churn-time 5m
 	CI=true go test -count=1 -timeout 10m -run '^TestXen$$/^vchan$$' -v ./integration/xen -args -whole
 	CI=true go test -count=1 -timeout 60m -v ./integration/clones -args -whole
