@@ -1,11 +1,16 @@
 package kvm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
 	"net"
+	"os"
+	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"headgate/wire/pipe"
 )
@@ -23,21 +28,52 @@ func (p *Pipe) openDial() error {
 	if err := p.opt.Socket.makeFolder(); err != nil {
 		return err
 	}
-	p.redial = &pipe.Redial{Path: p.opt.Socket.Path, Cure: cure}
+	p.redial = &pipe.Redial{Path: p.opt.Socket.Path, Dial: dialItself, Cure: cure}
 	return nil
+}
+
+var errLink = errors.New("it is a symbolic link, which hostd does not follow there: have QEMU make its socket at that very path")
+
+// dialItself connects to the socket that is at path, and to none that a link there leads
+// to: who may write in its folder is the guest's QEMU, which could have hostd take the
+// place of another guest's.
+func dialItself(ctx context.Context, path string) (net.Conn, error) {
+	file, err := os.OpenFile(path, unix.O_PATH|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || info.Mode().Type() == fs.ModeSymlink {
+		return nil, cmp.Or(err, errLink)
+	}
+	return new(net.Dialer).DialContext(ctx, "unix", "/proc/self/fd/"+strconv.Itoa(int(file.Fd())))
 }
 
 // runDial serves whoever listens at the socket until ctx is done, one connection at a
 // time.
 func (p *Pipe) runDial(ctx context.Context) {
 	defer p.Close()
-	refused := ""
+	refused := "" // it is tried again and again: said once
+	p.redial.Failed = func(err error, why string) {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+			// The guest does not run. When it is started its QEMU is to find its folder,
+			// whatever has become of that meanwhile.
+			err := p.opt.Socket.makeFolder()
+			if err == nil {
+				return
+			}
+			why = err.Error()
+		}
+		if why != refused {
+			refused = why
+			p.notify(pipe.Event{Kind: pipe.Refused, Err: errors.New(why)})
+		}
+	}
 	p.redial.Run(ctx, func(conn *net.UnixConn) string {
 		defer context.AfterFunc(ctx, func() { conn.Close() })()
 		c, err := p.receive(conn)
 		if err != nil {
 			p.refused.Add(1)
-			// It is tried again and again: said once.
 			if why := err.Error(); why != refused {
 				refused = why
 				p.notify(pipe.Event{Kind: pipe.Refused, Peer: c.peer, Err: err})

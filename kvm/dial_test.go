@@ -195,6 +195,50 @@ func TestTheListenerIsToldByItsSocket(t *testing.T) {
 	r.troubled(t, "nobody listens")
 }
 
+// A guest that is started late finds its folder, though somebody has removed that.
+func TestAFolderThatIsRemovedComesBack(t *testing.T) {
+	r := dialling(t, 1<<16)
+	r.run(t)
+	r.troubled(t, "is the guest started")
+	if err := os.Remove(filepath.Dir(r.path)); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); !madeByHostd(filepath.Dir(r.path)); {
+		if time.Now().After(deadline) {
+			t.Fatal("it has not come back")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	accept(t, r.qemu(t))
+	if e := r.expect(t, pipe.Connected); e.Err != nil {
+		t.Error(e.Err)
+	}
+}
+
+// Who may write in the folder does not choose to whose socket hostd connects.
+func TestALinkToAnothersSocketIsNotFollowed(t *testing.T) {
+	other := dialling(t, 1<<16)
+	l := other.qemu(t)
+	r := dialling(t, 1<<16)
+	if err := os.Symlink(other.path, r.path); err != nil {
+		t.Fatal(err)
+	}
+	r.run(t)
+	if e := r.expect(t, pipe.Refused); !strings.HasPrefix(e.Err.Error(), "connect to "+r.path+": it is a symbolic link") || e.Err.Error() != r.Trouble() {
+		t.Errorf("%v, and the trouble is %s", e.Err, r.Trouble())
+	}
+	_ = l.SetDeadline(time.Now().Add(200 * time.Millisecond))
+	if conn, err := l.Accept(); err == nil {
+		conn.Close()
+		t.Error("it connected to another guest's socket")
+	}
+	if err := os.Remove(r.path); err != nil {
+		t.Fatal(err)
+	}
+	accept(t, r.qemu(t))
+	r.expect(t, pipe.Connected)
+}
+
 func TestNothingIsLeftOverOfPipesThatConnect(t *testing.T) {
 	r := dialling(t, 1<<20)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -121,7 +121,7 @@ func (g *guest) happened(p config.Pipe, e pipe.Event) {
 		case p.Kind == config.Vchan:
 			message = "the ring that the guest offers cannot be connected to, and will be tried again"
 		case !p.Listens():
-			message = "whoever listens at the socket is not served, and will be tried again"
+			message = "whoever listens at the socket is not connected to, or not served, and will be tried again"
 		}
 		g.event(slog.LevelWarn, "peer_refused", message, fields)
 	case pipe.Reported:

@@ -118,8 +118,12 @@ func (d *Daemon) reloadGuests(next *config.Config) {
 			d.drop(g, "guest's sockets change")
 		}
 	}
+	pipes := d.pipes()
+	for _, g := range want {
+		pipes = append(pipes, g.Pipes...)
+	}
+	d.makeRoom(pipes)
 	for _, name := range slices.Sorted(maps.Keys(want)) {
-		d.makeRoom(append(d.pipes(), want[name].Pipes...))
 		_ = d.bring(control.GuestSpec{Guest: want[name]}, control.OriginConfig) // it is in the event log
 	}
 	d.placeAll()

@@ -16,9 +16,9 @@ import (
 const maxSwept = 1 << 14
 
 // sweep removes the sockets that an earlier hostd, which was killed, has left in the
-// folder of the domains' sockets, and the folders that it made there for QEMU's. It is called when the domains that run have theirs:
-// those of others that have ended meanwhile would stay for ever. What lives, is of
-// another kind or cannot be judged stays.
+// folder of the domains' sockets, and the folders that it made there for QEMU's. It is
+// called when the domains that run have theirs: those of others that have ended meanwhile
+// would stay for ever. What lives, is of another kind or cannot be judged stays.
 func (d *Daemon) sweep() {
 	d.mu.Lock()
 	folder, own := d.config.Libvirt.Guests, map[string]bool{}

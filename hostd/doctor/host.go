@@ -106,7 +106,7 @@ func hook(f Facts) []Finding {
 	}
 	switch {
 	case h.Mode == 0:
-		return []Finding{fault("hook", install, "%s is not there: a domain's socket is made only when its QEMU already runs", h.Path)}
+		return []Finding{fault("hook", install, "%s is not there: a domain's socket is made only when its QEMU already runs, and one with a vhost-user device does not start", h.Path)}
 	case !h.Mode.IsRegular() || h.Mode&0o111 == 0:
 		return []Finding{fault("hook", "chmod 0755 "+config.ShellWord(h.Path), "%s cannot be run (%v)", h.Path, h.Mode)}
 	case h.Program == "":

@@ -18,8 +18,10 @@ const (
 
 // Redial connects to a unix socket where somebody else listens, again and again.
 type Redial struct {
-	Path string
-	Cure func(error) string // what to do about not being able to connect; "": nothing is known
+	Path   string
+	Dial   func(ctx context.Context, path string) (net.Conn, error) // nil: as net.Dialer does
+	Cure   func(error) string                                       // what to do about not being able to connect; "": nothing is known
+	Failed func(err error, why string)                              // told each time that it cannot, and what Trouble says of it; nil: nobody is
 
 	trouble atomic.Pointer[string] // nil: it is connected, or Run has not begun
 }
@@ -58,12 +60,22 @@ func (r *Redial) Run(ctx context.Context, serve func(*net.UnixConn) string) {
 
 // dial connects; nil: Trouble says why not.
 func (r *Redial) dial(ctx context.Context) *net.UnixConn {
-	conn, err := (&net.Dialer{Timeout: maxPause}).DialContext(ctx, "unix", r.Path)
+	dial := r.Dial
+	if dial == nil {
+		dial = func(ctx context.Context, path string) (net.Conn, error) {
+			return (&net.Dialer{Timeout: maxPause}).DialContext(ctx, "unix", path)
+		}
+	}
+	conn, err := dial(ctx, r.Path)
 	if err == nil {
 		r.trouble.Store(nil)
 		return conn.(*net.UnixConn)
 	}
-	r.say(r.explain(err))
+	why := r.explain(err)
+	r.say(why)
+	if r.Failed != nil && ctx.Err() == nil {
+		r.Failed(err, why)
+	}
 	return nil
 }
 
