@@ -23,7 +23,7 @@ func (p *Pipe) Judge() {
 		}
 		if p.expel(c) {
 			p.refuse(c, err)
-			c.conn.Close()
+			outlast(c.conn)
 		}
 	}
 }

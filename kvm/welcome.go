@@ -92,6 +92,12 @@ func (p *Pipe) enter(c *client, judged uint64) error {
 	if err := c.conn.SetWriteBuffer(sendBuffer); err != nil {
 		return err
 	}
+	var stale *net.UnixConn
+	defer func() {
+		if stale != nil {
+			stale.Close() // once mu is given back: its owner can have that take long
+		}
+	}()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.judged.Load() != judged {
@@ -108,7 +114,7 @@ func (p *Pipe) enter(c *client, judged uint64) error {
 			if !old.expelled && !gone(conn) {
 				return errBusy
 			}
-			conn.Close() // its server has not noticed yet
+			stale = conn // its server has not noticed yet
 			delete(p.conns, conn)
 			c.replaces = old.done
 		}
@@ -155,14 +161,20 @@ func (p *Pipe) leave(c *client) {
 	delete(p.conns, c.conn)
 }
 
-// hangUp ends every connection; the ends of those that ctx has ended are the same.
+// hangUp ends every connection; the ends of those that ctx has ended are the same. It
+// does not wait for that: see outlast.
 func (p *Pipe) hangUp() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for conn := range p.conns {
-		conn.Close()
+		outlast(conn)
 	}
 }
+
+// outlast closes a connection, and does not wait for that. Who is at its other end can
+// have passed a socket with it that nobody takes: the kernel closes that where hostd
+// reads or closes, and takes as long as its owner likes (socket(7), SO_LINGER).
+func outlast(conn *net.UnixConn) { go conn.Close() }
 
 // pause waits a moment after a failed accept, longer if the cause is a lack of
 // descriptors, which only others can mend. It reports false when ctx is done.

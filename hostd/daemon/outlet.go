@@ -143,12 +143,20 @@ func (o *outlet) serve(ctx context.Context, g *guest) {
 	}
 }
 
+// hung is how long an outlet that is closed is waited for.
+const hung = time.Second
+
 // close ends the pipe and removes its socket. It waits for what serves the pipe's
-// clients, all of which ends with the context.
+// clients, all of which ends with the context; but not for ever, for it may be called
+// with what all guests share locked: a client that has passed a socket which lingers
+// (socket(7), SO_LINGER) keeps who reads from it in the kernel, as long as it likes.
 func (o *outlet) close() {
 	if o.stop != nil {
 		o.stop()
-		<-o.done
+		select {
+		case <-o.done:
+		case <-time.After(hung):
+		}
 	} else if p := o.opened(); p != nil {
 		p.Close()
 	}
