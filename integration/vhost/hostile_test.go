@@ -99,7 +99,9 @@ var attacks = []attack{
 // grow.
 func TestHostileDevice(t *testing.T) {
 	t.Parallel()
-	const rate, growth = 4096.0, 4 << 20
+	// A busy machine may have the good one stand still for a moment just when it is looked
+	// at; it catches up then, as far as its burst of a second's worth allows.
+	const rate, growth, still = 4096.0, 4 << 20, 0.2
 	ctx := rig.Within(t, time.Minute)
 	dir := rig.Dir(t)
 	path := func(name string) string { return filepath.Join(dir, name) }
@@ -126,7 +128,7 @@ func TestHostileDevice(t *testing.T) {
 	got := float64(good.Load() - before)
 	after := holds(t, d.PID()).resident
 	t.Logf("beside %d hostile devices a good one got %.3f of its rate; hostd has %d KiB, %d before", len(attacks)+100, got/want, after>>10, resident>>10)
-	if got < 0.97*want || got > 1.03*want {
+	if got < 0.97*want-still*rate || got > 1.03*want+still*rate {
 		t.Errorf("beside hostile devices a good one got %.0f bytes, want %.0f", got, want)
 	}
 	if after > resident+growth {

@@ -2,6 +2,7 @@ package vhost
 
 import (
 	"sync"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -18,9 +19,13 @@ import (
 // one of nothing, from /dev/null: it has ended when the call returns. Nothing in it can
 // wait, so that the runtime need not be told.
 //
+// What it can take is time: the owner may have very many watch the eventfd (epoll(7)), each
+// of which is told. One with whom it takes long, again and again, is signalled by writing.
+//
 // It is for one goroutine.
 type bell struct {
 	context uintptr // aio_context_t
+	slow    int     // rings in a row that took long
 	read    iocb
 	list    [1]*iocb
 	ended   [16]ioEvent
@@ -80,18 +85,31 @@ func (b *bell) give() {
 	if b == nil {
 		return
 	}
+	b.slow = 0
 	bells.Lock()
 	defer bells.Unlock()
 	bells.free = append(bells.free, b)
 }
 
+// A ring takes a microsecond or two, and longer if the processor is taken away meanwhile.
+const (
+	long    = 5 * time.Millisecond
+	maxSlow = 8 // rings in a row
+)
+
 // ring says whether it has signalled c. nil rings nowhere.
 func (b *bell) ring(c call) bool {
-	if b == nil || c < 0 {
+	if b == nil || c < 0 || b.slow >= maxSlow {
 		return false
 	}
 	b.read.eventfd = uint32(c)
+	began := time.Now()
 	errno := b.submit()
+	if time.Since(began) < long {
+		b.slow = 0
+	} else {
+		b.slow++
+	}
 	if errno == unix.EAGAIN { // there is no place for another end
 		_, _, _ = unix.RawSyscall6(unix.SYS_IO_GETEVENTS, b.context, 0, uintptr(len(b.ended)),
 			uintptr(unsafe.Pointer(&b.ended)), uintptr(unsafe.Pointer(&b.never)), 0)

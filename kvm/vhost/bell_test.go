@@ -84,6 +84,24 @@ func TestWhatCannotBeRung(t *testing.T) {
 	}
 }
 
+// An owner with whom each signal takes long is not signalled so that nothing else can be
+// done meanwhile.
+func TestASlowRingIsWritten(t *testing.T) {
+	b, c := ringable(t), ringer(t, unix.EFD_NONBLOCK)
+	b.slow = maxSlow - 1
+	if !b.ring(c) || b.slow != 0 {
+		t.Fatalf("%d after a quick ring", b.slow)
+	}
+	b.slow = maxSlow
+	if b.ring(c) {
+		t.Error("it rings on")
+	}
+	b.give()
+	if b := takeBell(); b.slow != 0 {
+		t.Error("who has it next is slow, too")
+	}
+}
+
 // Bells are used again, so that connections that come and go have no more of them than
 // there were at once.
 func TestBellsAreKept(t *testing.T) {

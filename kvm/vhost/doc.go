@@ -10,6 +10,10 @@
 // memory that is swapped out, or is there no more, holds up nobody else; what breaks
 // the rules ends that one connection. When a connection ends nothing is left of it.
 //
+// What it cannot promise: a page of the guest's memory that has to come from swap, or to
+// be made, is waited for in the kernel, and as long as that takes the runtime cannot stop
+// the world. Pages that nobody touched before count in hostd's control group.
+//
 // Messages are never kept waiting for bytes: a request that waits for its grant is put
 // back when a message changes the device, and taken up again after it.
 package vhost

@@ -119,6 +119,22 @@ func TestHostileEventfds(t *testing.T) {
 	})
 }
 
+// Who empties an eventfd does not wait for there to be something: its owner may have
+// taken that in the same moment.
+func TestEmptyDoesNotWait(t *testing.T) {
+	fd := eventfd(t, 0)
+	emptied := make(chan struct{})
+	go func() {
+		defer close(emptied)
+		call(fd).empty()
+	}()
+	select {
+	case <-emptied:
+	case <-time.After(soon):
+		t.Fatal("it waits")
+	}
+}
+
 // called waits until an eventfd was signalled, and takes that.
 func called(t *testing.T, fd int) {
 	t.Helper()

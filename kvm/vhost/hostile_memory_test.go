@@ -124,6 +124,9 @@ func TestAddressesAreNotUsedUp(t *testing.T) {
 		t.Skip("the race detector has most of the addresses")
 	}
 	leakless(t)
+	host := sane
+	sane = func() int64 { return maxMapped }
+	t.Cleanup(func() { sane = host })
 	beside(t)
 	fd, err := unix.MemfdCreate("huge", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -155,4 +158,24 @@ func TestAddressesAreNotUsedUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	last.stopped("all guests together")
+}
+
+// Nor does a guest have more memory than its host could give it.
+func TestAGuestIsNotLargerThanItsHost(t *testing.T) {
+	leakless(t)
+	beside(t)
+	fd, err := unix.MemfdCreate("larger", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	size := sane() + 1<<30
+	if err := unix.Ftruncate(fd, size); err != nil {
+		t.Fatal(err)
+	}
+	r := connect(t, new(wiretest.Endless), vhosttest.Options{})
+	if err := r.SetMemTable(vhosttest.Region{Size: uint64(size), FD: fd}); err != nil {
+		t.Fatal(err)
+	}
+	r.stopped("more than the")
 }

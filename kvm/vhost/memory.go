@@ -3,6 +3,7 @@ package vhost
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -20,6 +21,17 @@ const (
 )
 
 var mappedBytes atomic.Int64
+
+// sane is how much memory a guest may be said to have on this host, in bytes: far more
+// than it can have. Each stretch of it that is touched costs hostd a page of addresses,
+// which Linux before 6.14 does not take back (MADV_DONTNEED, mm/pt_reclaim.c).
+var sane = sync.OnceValue(func() int64 {
+	var host unix.Sysinfo_t
+	if err := unix.Sysinfo(&host); err != nil {
+		return maxMapped
+	}
+	return int64(min(4*(host.Totalram+host.Totalswap)*uint64(host.Unit), maxMapped))
+})
 
 // memory is a guest's memory, mapped.
 type memory struct {
@@ -94,8 +106,8 @@ func (m *memory) mapRegion(r memoryRegion, fd int) ([]byte, error) {
 
 // reserve counts what is about to be mapped.
 func (m *memory) reserve(n int64) error {
-	if m.bytes+n > maxMapped {
-		return fmt.Errorf("the guest has more than the %d bytes that can be mapped", int64(maxMapped))
+	if m.bytes+n > sane() {
+		return fmt.Errorf("the guest has more than the %d bytes that can be mapped", sane())
 	}
 	m.bytes += n
 	if mappedBytes.Add(n) > allMapped {
