@@ -6,9 +6,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"sync"
 	"testing"
-	"time"
 
 	"headgate/integration/rig"
 )
@@ -16,45 +14,21 @@ import (
 // shared is the folder of what the tests of this run build once.
 var shared string
 
-const buildLimit = 5 * time.Minute
-
 func TestMain(m *testing.M) { rig.Main(m, &shared) }
 
-var buildPrograms = sync.OnceValues(func() (rig.Programs, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), buildLimit)
-	defer cancel()
-	return rig.BuildPrograms(ctx, shared)
-})
+// programs are the daemons under test.
+var programs = rig.Once(func(ctx context.Context) (rig.Programs, error) { return rig.BuildPrograms(ctx, shared) })
 
-var buildImage = sync.OnceValues(func() (*rig.Image, error) {
-	programs, err := buildPrograms()
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), buildLimit)
-	defer cancel()
-	return rig.NewImage(ctx, shared, map[string]string{"guestd": programs.Guestd})
+var buildImage = rig.Once(func(ctx context.Context) (*rig.Image, error) {
+	return rig.NewImage(ctx, shared, map[string]string{"guestd": filepath.Join(shared, "guestd")})
 })
-
-// programs returns the daemons under test.
-func programs(t *testing.T) rig.Programs {
-	t.Helper()
-	p, err := buildPrograms()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
 
 // image returns a guest's kernel and initramfs, with guestd in it.
 func image(t *testing.T) *rig.Image {
 	t.Helper()
 	rig.Need(t)
-	i, err := buildImage()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return i
+	programs(t)
+	return buildImage(t)
 }
 
 // rates are the classes that the tests use.

@@ -5,13 +5,10 @@ package clones
 import (
 	"context"
 	"flag"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
-	"time"
 
 	"headgate/integration/rig"
 )
@@ -21,8 +18,6 @@ var whole = flag.Bool("whole", false, "every configuration, ten runs each, and w
 // shared is the folder of what the tests of this run build once.
 var shared string
 
-const buildLimit = 5 * time.Minute
-
 func TestMain(m *testing.M) { rig.Main(m, &shared) }
 
 // built is what is built of this module for the guests.
@@ -31,9 +26,7 @@ type built struct {
 	spinner, nothing string
 }
 
-var buildAll = sync.OnceValues(func() (b built, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), buildLimit)
-	defer cancel()
+var buildAll = rig.Once(func(ctx context.Context) (b built, err error) {
 	if b.Programs, err = rig.BuildPrograms(ctx, shared); err != nil {
 		return b, err
 	}
@@ -45,14 +38,10 @@ var buildAll = sync.OnceValues(func() (b built, err error) {
 	return b, rig.BuildC(ctx, "spinner/spinner.c", b.spinner)
 })
 
-func builds(t *testing.T) built {
+func builds(t testing.TB) built {
 	t.Helper()
 	rig.Tool(t, "gcc", "gcc libc6-dev")
-	b, err := buildAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return buildAll(t)
 }
 
 // The kernels: Debian's cloud kernel has no driver for vmgenid, the generic one has.
@@ -61,16 +50,13 @@ const (
 	generic = "generic"
 )
 
-var images = map[string]func() (*rig.Image, error){
-	cloud:   sync.OnceValues(func() (*rig.Image, error) { return pack(cloud, rig.FindKernel) }),
-	generic: sync.OnceValues(func() (*rig.Image, error) { return pack(generic, rig.FindGenericKernel) }),
+var images = map[string]func(testing.TB) *rig.Image{
+	cloud:   rig.Once(func(ctx context.Context) (*rig.Image, error) { return pack(ctx, cloud, rig.FindKernel) }),
+	generic: rig.Once(func(ctx context.Context) (*rig.Image, error) { return pack(ctx, generic, rig.FindGenericKernel) }),
 }
 
-func pack(name string, find func() (rig.Kernel, error)) (*rig.Image, error) {
-	b, err := buildAll()
-	if err != nil {
-		return nil, err
-	}
+// pack makes an image of what builds has built.
+func pack(ctx context.Context, name string, find func() (rig.Kernel, error)) (*rig.Image, error) {
 	kernel, err := find()
 	if err != nil {
 		return nil, err
@@ -79,8 +65,6 @@ func pack(name string, find func() (rig.Kernel, error)) (*rig.Image, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), buildLimit)
-	defer cancel()
 	files := map[string]string{}
 	if strace, err := exec.LookPath("strace"); err == nil && *whole {
 		if files, err = rig.Libraries(nil, strace); err != nil {
@@ -88,7 +72,9 @@ func pack(name string, find func() (rig.Kernel, error)) (*rig.Image, error) {
 		}
 		files["strace"] = strace
 	}
-	maps.Copy(files, map[string]string{"guestd": b.Guestd, "spinner": b.spinner, "nothing": b.nothing})
+	for _, program := range []string{"guestd", "spinner", "nothing"} {
+		files[program] = filepath.Join(shared, program)
+	}
 	return rig.NewImageOf(ctx, kernel, dir, files)
 }
 
@@ -99,9 +85,5 @@ func image(t *testing.T, kernel string) *rig.Image {
 		rig.NeedGeneric(t)
 	}
 	builds(t)
-	i, err := images[kernel]()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return i
+	return images[kernel](t)
 }

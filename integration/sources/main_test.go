@@ -6,9 +6,7 @@ import (
 	"context"
 	"flag"
 	"path/filepath"
-	"sync"
 	"testing"
-	"time"
 
 	"headgate/integration/rig"
 )
@@ -18,23 +16,10 @@ var whole = flag.Bool("whole", false, "measure each kind of source for longer, a
 // shared is the folder of what the tests of this run build once.
 var shared string
 
-const buildLimit = 5 * time.Minute
-
 func TestMain(m *testing.M) { rig.Main(m, &shared) }
 
-var buildHostd = sync.OnceValues(func() (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), buildLimit)
-	defer cancel()
+// hostd is the program under test.
+var hostd = rig.Once(func(ctx context.Context) (string, error) {
 	out := filepath.Join(shared, "hostd")
 	return out, rig.Build(ctx, "hostd", out)
 })
-
-// hostd returns the program under test.
-func hostd(t *testing.T) string {
-	t.Helper()
-	path, err := buildHostd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}

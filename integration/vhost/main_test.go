@@ -5,9 +5,8 @@ package vhost
 import (
 	"context"
 	"fmt"
-	"sync"
+	"os/exec"
 	"testing"
-	"time"
 
 	"headgate/integration/rig"
 )
@@ -15,47 +14,27 @@ import (
 // shared is the folder of what the tests of this run build once.
 var shared string
 
-const buildLimit = 5 * time.Minute
-
 func TestMain(m *testing.M) { rig.Main(m, &shared) }
 
-var buildHostd = sync.OnceValues(func() (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), buildLimit)
-	defer cancel()
-	programs, err := rig.BuildPrograms(ctx, shared)
-	return programs.Hostd, err
-})
+var programs = rig.Once(func(ctx context.Context) (rig.Programs, error) { return rig.BuildPrograms(ctx, shared) })
 
 // hostd is the path of the daemon under test.
-func hostd(t *testing.T) string {
-	t.Helper()
-	path, err := buildHostd()
+func hostd(t *testing.T) string { return programs(t).Hostd }
+
+var buildImage = rig.Once(func(ctx context.Context) (*rig.Image, error) {
+	busybox, err := exec.LookPath("busybox")
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	return path
-}
+	return rig.NewImage(ctx, shared, map[string]string{"busybox": busybox})
+})
 
-// images builds the guest's kernel and initramfs once, with a shell in it.
-var images struct {
-	once  sync.Once
-	image *rig.Image
-	err   error
-}
-
+// image is a guest's kernel and initramfs, with a shell in it.
 func image(t *testing.T) *rig.Image {
 	t.Helper()
 	rig.Need(t)
-	busybox := rig.Tool(t, "busybox", "busybox-static")
-	images.once.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), buildLimit)
-		defer cancel()
-		images.image, images.err = rig.NewImage(ctx, shared, map[string]string{"busybox": busybox})
-	})
-	if images.err != nil {
-		t.Fatal(images.err)
-	}
-	return images.image
+	rig.Tool(t, "busybox", "busybox-static")
+	return buildImage(t)
 }
 
 // classes are those of the guests: what a request has to wait for.
@@ -74,10 +53,10 @@ name = "twenty"
 rate = "20KiB/s"
 burst = "20KiB"
 
-# A guest's request is of 64 bytes: each waits for half a second.
+# A guest's request is of 64 bytes: each waits for a second.
 [[class]]
 name = "slow"
-rate = "128B/s"
+rate = "64B/s"
 burst = "64B"
 `
 

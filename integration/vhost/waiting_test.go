@@ -97,7 +97,7 @@ func (m *machine) paused(ctx context.Context, t *testing.T) {
 
 // atOnce is less than a request waits for: nothing that QEMU wants of hostd may take so
 // long.
-const atOnce = 300 * time.Millisecond
+const atOnce = 700 * time.Millisecond
 
 // migration: QEMU refuses to migrate and to save, and nothing comes of it.
 func (m *machine) migration(ctx context.Context, t *testing.T) {
