@@ -53,7 +53,13 @@ func dialItself(ctx context.Context, path string) (net.Conn, error) {
 // time.
 func (p *Pipe) runDial(ctx context.Context) {
 	defer p.Close()
-	refused := "" // it is tried again and again: said once
+	said := "" // it is tried again and again
+	sayOnce := func(e pipe.Event) {
+		if why := e.Err.Error(); why != said {
+			said = why
+			p.notify(e)
+		}
+	}
 	p.redial.Failed = func(err error, why string) {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 			// The guest does not run. When it is started its QEMU is to find its folder,
@@ -64,23 +70,17 @@ func (p *Pipe) runDial(ctx context.Context) {
 			}
 			why = err.Error()
 		}
-		if why != refused {
-			refused = why
-			p.notify(pipe.Event{Kind: pipe.Refused, Err: errors.New(why)})
-		}
+		sayOnce(pipe.Event{Kind: pipe.Refused, Err: errors.New(why)})
 	}
 	p.redial.Run(ctx, func(conn *net.UnixConn) string {
 		defer context.AfterFunc(ctx, func() { conn.Close() })()
 		c, err := p.receive(conn)
 		if err != nil {
 			p.refused.Add(1)
-			if why := err.Error(); why != refused {
-				refused = why
-				p.notify(pipe.Event{Kind: pipe.Refused, Peer: c.peer, Err: err})
-			}
+			sayOnce(pipe.Event{Kind: pipe.Refused, Peer: c.peer, Err: err})
 			return "whoever listens there is not served: " + err.Error()
 		}
-		refused = ""
+		said = ""
 		if err := p.attend(ctx, c); err != nil {
 			return "the connection was ended: " + err.Error()
 		}

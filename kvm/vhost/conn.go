@@ -20,13 +20,12 @@ type conn struct {
 }
 
 func newConn(c *net.UnixConn) *conn {
-	return &conn{UnixConn: c, oob: make([]byte, unix.CmsgSpace(4*maxRegions))}
+	return &conn{UnixConn: c, oob: make([]byte, unix.CmsgSpace(4*maxDescriptors))}
 }
 
-// receive waits for the next message, which is good until the next call. It closes
-// what is left of the last one's descriptors. io.EOF: the front end has gone.
+// receive waits for the next message, which is good until the next call; what nobody
+// takes of its descriptors is to be discarded before. io.EOF: the front end has gone.
 func (c *conn) receive() (*message, error) {
-	c.discard()
 	// Descriptors come with the first byte, and what is read then ends where others
 	// would come. The next reads take none: the kernel closes them.
 	n, oobn, flags, _, err := c.ReadMsgUnix(c.buf[:headerSize], c.oob)
@@ -38,7 +37,7 @@ func (c *conn) receive() (*message, error) {
 	case err != nil:
 		return nil, err
 	case flags&unix.MSG_CTRUNC != 0:
-		return nil, fmt.Errorf("a message came with more than %d descriptors, or hostd has none left", maxRegions)
+		return nil, fmt.Errorf("a message came with more than %d descriptors, or hostd has none left", maxDescriptors)
 	}
 	if _, err := io.ReadFull(c, c.buf[n:headerSize]); err != nil {
 		return nil, err

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/sys/unix"
-
 	"headgate/kvm/virtq"
 )
 
@@ -34,7 +32,7 @@ var handlers = map[uint32]handler{
 	setProtocolFeatures: {size: 8, do: ignored}, // needsReply says what is to be known of them
 	setOwner:            {do: ignored},
 	resetOwner:          {do: (*device).disable},
-	setMemTable:         {size: -1, fds: maxRegions, do: (*device).setMemTable},
+	setMemTable:         {size: -1, fds: maxDescriptors, do: (*device).setMemTable},
 	setLogBase:          {size: -1, fds: 1, do: unlogged},
 	setLogFD:            {size: -1, fds: 1, do: unlogged},
 	setVringNum:         {size: 8, do: (*device).setVringNum},
@@ -143,25 +141,17 @@ func (m *message) event() (int, error) {
 	if m.u64(0)&^noDescriptor != 0 {
 		return -1, errQueue
 	}
-	fd := m.take()
-	if none := m.u64(0)&noDescriptor != 0; none || fd < 0 {
-		if none != (fd < 0) {
-			closed(fd)
-			return -1, errors.New("a descriptor was promised, or came with it, and not both")
-		}
+	none := len(m.fds) == 0
+	if none != (m.u64(0)&noDescriptor != 0) {
+		return -1, errors.New("a descriptor was promised, or came with it, and not both")
+	}
+	if none {
 		return -1, nil
 	}
-	if err := checkEvent(fd); err != nil {
-		closed(fd)
+	if err := checkEvent(m.fds[0]); err != nil {
 		return -1, err
 	}
-	return fd, nil
-}
-
-func closed(fd int) {
-	if fd >= 0 {
-		_ = unix.Close(fd) // there is nothing to be done about it
-	}
+	return m.take(), nil
 }
 
 func (d *device) setVringKick(m *message) error {

@@ -3,6 +3,8 @@ package vhost
 import (
 	"encoding/binary"
 	"fmt"
+
+	"headgate/kvm/virtq"
 )
 
 // Requests of a front end (vhost-user.rst, "Front-end message types"; the numbers are
@@ -41,10 +43,9 @@ const (
 const (
 	// maxPayload is the longest that is taken: a memory table, 8 bytes and 32 for
 	// each region. No request of an entropy device is longer.
-	maxPayload = 8 + 32*maxRegions
-	// maxRegions is how many regions a table may have, and descriptors a message
-	// (VHOST_MEMORY_BASELINE_NREGIONS, QEMU's hw/virtio/vhost-user.c).
-	maxRegions = 8
+	maxPayload = 8 + 32*virtq.MaxRegions
+	// maxDescriptors is how many come with a message at most: a file for each region.
+	maxDescriptors = virtq.MaxRegions
 )
 
 // message is a front end's request. Its payload is overwritten by the next one.
@@ -100,7 +101,7 @@ func (m *message) table() ([]memoryRegion, error) {
 		return nil, fmt.Errorf("memory table: it has %d bytes", len(m.payload))
 	}
 	n := m.u32(0)
-	if n == 0 || n > maxRegions || len(m.payload) != 8+32*int(n) || len(m.fds) != int(n) {
+	if n == 0 || n > virtq.MaxRegions || len(m.payload) != 8+32*int(n) || len(m.fds) != int(n) {
 		return nil, fmt.Errorf("memory table: %d regions in %d bytes, with %d files", n, len(m.payload), len(m.fds))
 	}
 	regions := make([]memoryRegion, n)
