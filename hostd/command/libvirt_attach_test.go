@@ -103,14 +103,7 @@ func TestAttach(t *testing.T) {
 			if code != c.code || strings.Join(f.calls, ", ") != c.calls {
 				t.Errorf("exit %d, %v\n%s%s", code, f.calls, out, errs)
 			}
-			rest := out + errs
-			for _, say := range c.say {
-				_, after, found := strings.Cut(rest, say)
-				if !found {
-					t.Errorf("%q is not in\n%s%s", say, out, errs)
-				}
-				rest = after
-			}
+			saysInOrder(t, out+errs, c.say)
 			for _, text := range []string{d.live, d.config} {
 				if text != "" {
 					parsed(t, text)
@@ -416,5 +409,18 @@ func TestAttachMendsWhatIsCutOff(t *testing.T) {
 		if !connected && (len(r.fake.Hooks) != 1 || len(r.fake.Hooks[0].Domain.RNGs) != 1) {
 			t.Errorf("announced: %+v", r.fake.Hooks)
 		}
+	}
+}
+
+// saysInOrder sees that a text has all of these in it, one behind another.
+func saysInOrder(t *testing.T, text string, says []string) {
+	t.Helper()
+	rest := text
+	for _, say := range says {
+		_, after, found := strings.Cut(rest, say)
+		if !found {
+			t.Errorf("%q is not in\n%s", say, text)
+		}
+		rest = after
 	}
 }

@@ -66,14 +66,7 @@ func TestAttachVhostUser(t *testing.T) {
 			if code != c.code || strings.Join(f.calls, ", ") != c.calls || d.live != before || len(r.fake.Hooks) > 0 {
 				t.Errorf("exit %d, %v\n%s%s", code, f.calls, out, errs)
 			}
-			rest := out + errs
-			for _, say := range c.say {
-				_, after, found := strings.Cut(rest, say)
-				if !found {
-					t.Errorf("%q is not in\n%s%s", say, out, errs)
-				}
-				rest = after
-			}
+			saysInOrder(t, out+errs, c.say)
 			if c.code != 0 || c.calls == "" {
 				return
 			}

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
@@ -53,11 +52,7 @@ func TestAGuestToWhoseSocketHostdConnects(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	dir := t.TempDir()
-	tape := make([]byte, 1<<20)
-	_, _ = rand.Read(tape)
-	if err := os.WriteFile(filepath.Join(dir, "tape"), tape, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeTape(t, dir, 1<<20)
 	r := start(t, dir, taped)
 	path := filepath.Join(dir, "web1.vhost", "sock")
 	spec := control.GuestSpec{Guest: config.Guest{Name: "web1", Pipes: []config.Pipe{{Kind: config.VhostUser, Path: path}}}}
@@ -102,11 +97,7 @@ func TestAGuestWhoseDeviceConnects(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	dir := t.TempDir()
-	tape := make([]byte, 1<<20)
-	_, _ = rand.Read(tape)
-	if err := os.WriteFile(filepath.Join(dir, "tape"), tape, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeTape(t, dir, 1<<20)
 	path := filepath.Join(dir, "sock")
 	r := start(t, dir, taped+"[[guest]]\nname = \"web1\"\npipes = [\"vhost-user:DIR/sock,server=on\"]\n")
 	f := front(t)

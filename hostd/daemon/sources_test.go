@@ -118,6 +118,16 @@ func (r *rig) drink(name string) *atomic.Int64 {
 	return given
 }
 
+// writeTape makes the file of the source "tape", of so many bytes of noise.
+func writeTape(t *testing.T, dir string, size int) {
+	t.Helper()
+	tape := make([]byte, size)
+	_, _ = rand.Read(tape)
+	if err := os.WriteFile(filepath.Join(dir, "tape"), tape, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestTwoOfThreeSources: of three sources one turns to zeros, then one is unplugged. As
 // long as two are well, blocks come and each is covered by those two; with one, what
 // the reservoir holds is given out and then everybody waits, and it is said why. No
@@ -126,11 +136,7 @@ func TestTwoOfThreeSources(t *testing.T) {
 	dir := t.TempDir()
 	usb := &stick{t: t, path: filepath.Join(dir, "stick.fifo")}
 	trng := &stick{t: t, path: filepath.Join(dir, "trng.fifo")}
-	tape := make([]byte, 16<<20)
-	_, _ = rand.Read(tape)
-	if err := os.WriteFile(filepath.Join(dir, "tape"), tape, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeTape(t, dir, 16<<20)
 	usb.plug()
 	trng.plug()
 	r := start(t, dir, three)

@@ -34,7 +34,7 @@ func (f Facts) examine(d Domain) []Finding {
 	}
 	for _, c := range d.Channels {
 		plug := plug{device: "channel " + libvirt.EntropyPort, again: "--port --replace", own: own.GuestPort(guest),
-			mode: c.Mode, path: c.Path, flaw: c.Flaw()}
+			meets: c.Mode == "connect", path: c.Path, flaw: c.Flaw()}
 		found = append(found, f.plug(d, plug)...)
 	}
 	for _, v := range d.Vhosts {
@@ -69,7 +69,7 @@ func (f Facts) rng(d Domain, r libvirt.RNG, own string) []Finding {
 	replace := "hostd libvirt attach " + config.ShellWord(d.Name) + " --replace"
 	switch {
 	case r.Backend == "egd" && r.Type == "unix":
-		return f.plug(d, plug{device: "rng", again: "--replace", own: own, mode: r.Mode, path: r.Path, flaw: r.Flaw()})
+		return f.plug(d, plug{device: "rng", again: "--replace", own: own, meets: r.Mode == "connect", path: r.Path, flaw: r.Flaw()})
 	case r.Backend == "egd":
 		return []Finding{fault("", replace, "its rng has its bytes from the network (%s): whoever is on the way reads them", r.Type)}
 	case r.Backend == "random" && (r.Path == "/dev/hwrng" || r.Path == "/dev/hw_random"):
@@ -89,7 +89,7 @@ type plug struct {
 	device string // as it is called
 	again  string // flags that have attach make it anew
 	own    string // path that it should have
-	mode   string
+	meets  bool   // it connects where hostd listens, or the other way round
 	path   string
 	flaw   string // what else is wrong with it
 	vhost  bool   // hostd connects there to QEMU
@@ -97,11 +97,7 @@ type plug struct {
 
 // vhost is a vhost-user device, whose own path that is.
 func vhost(v libvirt.Vhost, own string) plug {
-	p := plug{device: "vhost-user device", again: "--vhost-user --replace", own: own, mode: "bind", path: v.Path, flaw: v.Flaw(), vhost: true}
-	if v.Server {
-		p.mode = "connect" // what is to be connected is
-	}
-	return p
+	return plug{device: "vhost-user device", again: "--vhost-user --replace", own: own, meets: v.Server, path: v.Path, flaw: v.Flaw(), vhost: true}
 }
 
 // mend makes it anew.
@@ -127,7 +123,7 @@ func (f Facts) plug(d Domain, p plug) []Finding {
 	if p.flaw != "" {
 		found = append(found, fault("", again, "its %s at %s %s", p.device, p.path, p.flaw))
 	}
-	if d.Active && p.mode == "connect" {
+	if d.Active && p.meets {
 		found = append(found, f.connected(d, p)...)
 	}
 	return found
