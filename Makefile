@@ -9,14 +9,16 @@ LINT_VERSION := v2.15.0
 LINT := build/golangci-lint-$(LINT_VERSION)
 
 # What is needed from Debian: by the guests that are booted, by the race detector,
+# to build the kernel's programs anew (to build hostd takes none of that),
 # by the rigs beside the guests.
 GUEST_PACKAGES := qemu-system-x86 linux-image-cloud-amd64 xz-utils
 RACE_PACKAGES := gcc libc6-dev
+BPF_PACKAGES := clang-14 llvm-14 libbpf-dev linux-libc-dev
 LIBVIRT_PACKAGES := libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-utils apparmor
 XEN_PACKAGES := xen-system-amd64 xenstore-utils qemu-system-xen libxen-dev linux-image-amd64 busybox-static zstd
 DEBIAN_PACKAGES := mmdebstrap e2fsprogs
 SOURCE_PACKAGES := swtpm libgd3
-TEST_PACKAGES := $(GUEST_PACKAGES) $(RACE_PACKAGES) $(LIBVIRT_PACKAGES) $(XEN_PACKAGES) $(DEBIAN_PACKAGES) $(SOURCE_PACKAGES) systemd strace
+TEST_PACKAGES := $(GUEST_PACKAGES) $(RACE_PACKAGES) $(BPF_PACKAGES) $(LIBVIRT_PACKAGES) $(XEN_PACKAGES) $(DEBIAN_PACKAGES) $(SOURCE_PACKAGES) bpftool systemd strace
 
 export CGO_ENABLED ?= 0
 GO_BUILD := go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
@@ -29,7 +31,7 @@ FUZZ_JOBS ?= 1
 # then with "context deadline exceeded", on a busy machine more often.
 CHECK_FUZZ_TIME := 2000x
 
-.PHONY: build demo check test bench fuzz install install-guest install-xen clean help lint unit rigs rigs-debian rigs-waiting rigs-timed debian-image guest-packages race-packages test-packages
+.PHONY: build demo check test bench fuzz install install-guest install-xen clean help lint generate generated elsewhere fuzzed unit rigs rigs-debian rigs-waiting rigs-timed debian-image guest-packages race-packages test-packages
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -41,13 +43,10 @@ build: ## build bin/hostd and bin/guestd, static
 demo: guest-packages build ## feed two real guests from this machine's physical noise, in under 90 s
 	@go run ./integration/demo
 
-check: lint unit ## format, vet, lint, unit tests with the race detector, short fuzzing
-	GOARCH=arm64 go build ./...
-	@$(MAKE) --no-print-directory fuzz FUZZ_TIME=$(CHECK_FUZZ_TIME) FUZZ_JOBS=2
+check: lint unit generated elsewhere fuzzed ## format, vet, lint, unit tests with the race detector, short fuzzing
 
-lint: $(LINT)
+lint: $(LINT) # vet is one of its linters
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt'd:"; gofmt -l .; exit 1; }
-	go vet ./...
 	go mod verify >/dev/null
 	$(LINT) run ./...
 
@@ -55,20 +54,40 @@ $(LINT):
 	GOBIN=$(CURDIR)/build go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 	@mv build/golangci-lint $(LINT)
 
+generate: bpf-packages ## build the kernel's programs anew (hostd/*/*.c; what comes of it is committed)
+	go generate ./hostd/...
+
+# What is committed is what its C makes. It is made in a copy, elsewhere: nothing here is
+# touched, and nothing in it may come of the folder that it was made in.
+generated:
+	@$(MAKE) --no-print-directory bpf-packages
+	@set -e; copy=$$(mktemp -d); trap 'rm -rf "$$copy"' EXIT; cp -R go.mod go.sum hostd "$$copy"; \
+	find "$$copy" -name '*_bpfe[lb].*' -delete; (cd "$$copy" && go generate ./hostd/...); \
+	diff -rq hostd "$$copy/hostd" || { echo "stale: run make generate and commit what it changes"; exit 1; }
+
+elsewhere:
+	GOARCH=arm64 go build ./...
+
+fuzzed:
+	@$(MAKE) --no-print-directory fuzz FUZZ_TIME=$(CHECK_FUZZ_TIME) FUZZ_JOBS=2
+
 # Again without the detector where a test measures memory, of which it takes its own.
 UNRACED = $$(grep -rl --include='*_test.go' '^//go:build !race' . | xargs -n 1 dirname | sort -u)
 
-unit: race-packages
+# The packages by the recipe: what has to wait for another target make -j begins last,
+# and this takes the longest.
+unit:
+	@$(MAKE) --no-print-directory race-packages
 	$(RACE) $$(go list ./... | grep -v /integration)
 	go test $(UNRACED)
 
 test: ## all of check, and the real rigs: QEMU guests, libvirt, Xen, FIFOs, systemd's checks
 	@$(MAKE) --no-print-directory -j2 test-packages $(LINT) # one downloads while the other compiles
-	@$(MAKE) --no-print-directory -j2 -O check debian-image IMAGE=$(CURDIR)/build/debian
+	@$(MAKE) --no-print-directory -j3 -O debian-image check IMAGE=$(CURDIR)/build/debian
 	@$(MAKE) --no-print-directory rigs IMAGE=$(CURDIR)/build/debian
 	@rm -rf build/debian
 
-WAITING := /(demo|peers|rig|sources)(/|$$)
+WAITING := /(demo|drink|guard|meter|peers|rig|sources)(/|$$)
 RIG = CI=$(or $(CI),true) go test -count=1 -timeout 24m -v
 
 rigs: build
@@ -78,7 +97,7 @@ rigs: build
 rigs-debian:
 	$(RIG) -skip '^TestImage$$' ./integration/debian $(if $(IMAGE),-args -image $(IMAGE))
 
-# These wait for most of their time, and measure no milliseconds.
+# These wait for most of their time or count bytes, and measure no milliseconds.
 rigs-waiting:
 	$(RIG) -p 1 $$(go list ./integration/... | grep -E '$(WAITING)')
 
@@ -92,8 +111,9 @@ debian-image: # what integration/debian boots, made while check runs
 # Installs Debian packages when it is root, and says which are missing when not.
 guest-packages: PACKAGES := $(GUEST_PACKAGES)
 race-packages: PACKAGES := $(RACE_PACKAGES)
+bpf-packages: PACKAGES := $(BPF_PACKAGES)
 test-packages: PACKAGES := $(TEST_PACKAGES)
-guest-packages race-packages test-packages:
+guest-packages race-packages bpf-packages test-packages:
 	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
 	test -z "$$missing" && exit 0; \
 	if [ "$$(id -u)" != 0 ]; then echo "missing Debian packages; as root: apt-get install --no-install-recommends" $$missing; exit 1; fi; \
@@ -105,6 +125,7 @@ bench: test-packages build ## print every figure of the README, with the floors 
 	go test -run 'Detection|FalsePositives|MildBias' -v ./backends/health
 	go run ./integration/bench
 	go run ./integration/queues
+	go run ./integration/drink
 	CI=true go test -count=1 -timeout 20m -run '^TestChurn$$' -v ./integration/libvirt -args -churn-defined 200 -churn-started 50 -churn-time 5m
 	CI=true go test -count=1 -timeout 10m -run '^TestXen$$/^vchan$$' -v ./integration/xen -args -whole
 	CI=true go test -count=1 -timeout 60m -v ./integration/clones -args -whole
@@ -114,7 +135,7 @@ bench: test-packages build ## print every figure of the README, with the floors 
 fuzz: ## run each fuzz target for FUZZ_TIME (5m, or 2000x for that many inputs)
 	@mkdir -p build
 	@grep -H -r --include='*_test.go' '^func Fuzz' . | sed -n 's/^\(.*\)\/[^/]*:func \(Fuzz[A-Za-z0-9]*\)(.*/\1 \2/p' | \
-		xargs -P $(FUZZ_JOBS) -L 1 sh -c 'log=build/fuzz.$$1.log; echo "fuzz $$1 $(FUZZ_TIME)"; \
+		xargs -P $(FUZZ_JOBS) -L 1 sh -c 'log=build/fuzz.$$(echo $$0.$$1 | tr / _).log; echo "fuzz $$1 $(FUZZ_TIME)"; \
 			go test -run "^$$" -fuzz "^$$1$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 10x $$0 </dev/null >$$log 2>&1 \
 			|| { cat $$log; exit 255; }; rm $$log'
 
