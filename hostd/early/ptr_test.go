@@ -1,0 +1,5 @@
+package early
+
+import "unsafe"
+
+func ptr(b []byte) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(b)) }
