@@ -111,7 +111,7 @@ func (a *App) root() *cobra.Command {
 		path = config.Default().Control
 	}
 	root.PersistentFlags().StringVar(&a.control, "control", path, "control socket `PATH` of the running hostd (or HEADGATE_CONTROL)")
-	root.AddCommand(a.serve(), a.check(), a.status(), a.events(), a.guest(), a.source(), a.seed(), a.libvirt(), a.xen(), a.version())
+	root.AddCommand(a.serve(), a.check(), a.status(), a.events(), a.guest(), a.source(), a.seed(), a.rng(), a.meter(), a.trace(), a.libvirt(), a.xen(), a.version())
 	return root
 }
 

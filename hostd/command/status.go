@@ -61,6 +61,8 @@ func (a *App) printStatus(s control.Status) error {
 	reportTable(&b, l, s.Guests, a.Now())
 	hostLine(&b, l, s.Host, a.Now())
 	xenLine(&b, l, s.Xen)
+	guardLine(&b, l, s.Guard)
+	meterLine(&b, l, s.Meter)
 	_, err := io.WriteString(a.Out, b.String())
 	return err
 }

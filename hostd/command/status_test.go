@@ -6,6 +6,8 @@ import (
 	"headgate/backends"
 	"headgate/hostd/config"
 	"headgate/hostd/control"
+	"headgate/hostd/guard"
+	"headgate/hostd/meter"
 )
 
 // busyStatus has one of everything that status can show.
@@ -47,5 +49,11 @@ func busyStatus() control.Status {
 			{Name: "web2", Class: "default", Quality: "full", Rate: 2048, Burst: 8192, Weight: 2, Origin: "api",
 				Pipes: []control.PipeStatus{{Kind: "qemu", Path: "/run/headgate/guests/web2.sock"}}},
 		},
+		Guard: control.GuardStatus{Mode: "on", Up: true, Confined: true, Cgroup: "/system.slice/hostd.service", Refused: guard.Refused{Inet: 3, Inet6: 1, By: []guard.Refusal{
+			{Family: "inet", Process: "hostd", PID: 4242, Count: 2}, {Family: "inet", Process: "cu\x1b[2Jrl", PID: 77, Count: 1}, {Family: "inet6", Process: guard.Others, Count: 1}}}},
+		Meter: control.MeterStatus{Mode: "on", Up: true,
+			Ways: []meter.WayCount{{Way: meter.HWRNG, Why: "rng_core is not loaded: modprobe rng_core, then restart hostd"}, {Way: meter.Random, How: "fentry"}, {Way: meter.Urandom, How: "fentry"}, {Way: meter.Getrandom, How: "kprobe"}},
+			Unmetered: []control.Unmetered{{Domain: "web3", Vouched: true, PID: 1234, Ways: []meter.Way{meter.HWRNG, meter.Urandom}, Bytes: 12 << 10},
+				{Domain: "o\x1b[2Jdd", PID: 1235, Ways: []meter.Way{meter.Random}, Bytes: 64}, {PID: 1236, Ways: []meter.Way{meter.Urandom}, Bytes: 65}}},
 	}
 }

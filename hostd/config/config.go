@@ -17,6 +17,8 @@ var Reference []byte
 type Config struct {
 	Control   string // path of the control socket
 	State     string // path of the file that keeps guests added live
+	Guard     string // GuardOn, GuardRequire or GuardOff
+	Meter     string // MeterOn, MeterKprobe or MeterOff
 	Log       Log
 	Reservoir Reservoir
 	Health    Health
@@ -63,6 +65,8 @@ func Default() *Config {
 	return &Config{
 		Control:   "/run/headgate/control.sock",
 		State:     "/var/lib/headgate/state.json",
+		Guard:     GuardOn,
+		Meter:     MeterOn,
 		Log:       Log{Format: "text", Level: slog.LevelInfo},
 		Reservoir: Reservoir{Size: 64 << 10, BootReserve: 8 << 10, MinSources: 1},
 		Health:    Health{AlphaLog2: 40},

@@ -40,6 +40,8 @@ func encode(c *Config) []byte {
 	}
 	line("control", c.Control)
 	line("state", c.State)
+	line("guard", c.Guard)
+	line("meter", c.Meter)
 	b.WriteString("[log]\n")
 	line("format", c.Log.Format)
 	line("level", strings.ToLower(c.Log.Level.String()))

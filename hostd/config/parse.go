@@ -69,6 +69,8 @@ func (c *Config) fields(report report) fields {
 	return fields{
 		"control": text(&c.Control, checkSocketPath),
 		"state":   text(&c.State, checkFilePath),
+		"guard":   text(&c.Guard, oneOf(GuardOn, GuardRequire, GuardOff)),
+		"meter":   text(&c.Meter, oneOf(MeterOn, MeterKprobe, MeterOff)),
 		"log": aTable("log", fields{
 			"format": text(&c.Log.Format, oneOf("text", "json")),
 			"level":  level(&c.Log.Level),

@@ -15,6 +15,8 @@ import (
 
 const whole = `control = "/run/hg/c.sock"
 state = "/var/lib/hg/s.json"
+guard = "require"
+meter = "kprobe"
 log = { format = "json", level = "debug" }
 
 [reservoir]
@@ -119,7 +121,7 @@ func TestParseWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &Config{
-		Control: "/run/hg/c.sock", State: "/var/lib/hg/s.json",
+		Control: "/run/hg/c.sock", State: "/var/lib/hg/s.json", Guard: GuardRequire, Meter: MeterKprobe,
 		Log:       Log{"json", slog.LevelDebug},
 		Reservoir: Reservoir{1 << 20, 16 << 10, 2},
 		Health:    Health{20},
@@ -163,7 +165,9 @@ func TestMistakes(t *testing.T) {
 	for _, c := range []struct{ name, file, want string }{
 		{"syntax", "control = ", "f:1: control: "},
 		{"syntax, later", "\n\n[reservoir]\nsize == 3", "f:4: reservoir.size: "},
-		{"unknown key", "\nreservoirs = 'x'", "f:2: reservoirs: unknown key; allowed: class, control, guest, health, host, "},
+		{"guard", "guard = true", "f:1: guard: true is not a string"},
+		{"meter", "meter = 'fentry'", `f:1: meter: "fentry" is not known; allowed: on, kprobe, off`},
+		{"unknown key", "\nreservoirs = 'x'", "f:2: reservoirs: unknown key; allowed: class, control, guard, guest, health, host, "},
 		{"unknown key in table", "[reservoir]\nsize = '64KiB'\nsiz = 1", "f:3: reservoir.siz: unknown key; allowed: boot_reserve, min_sources, size"},
 		{"unknown table", "[foo]\na = 1", "f:1: foo: unknown key"},
 		{"unknown key of second guest", "[[guest]]\nname='a'\npipes=['qemu:/a']\n[[guest]]\nname='b'\npipes=['qemu:/b']\nx=1", "f:7: guest.x: unknown key"},

@@ -40,6 +40,9 @@ type Daemon interface {
 	// with the number of seeds that the name has had, this one included. They are wiped
 	// when give returns. An error of give is returned: that seed is lost.
 	GiveSeed(ctx context.Context, r SeedRequest, give func(count uint64, seed []byte) error) error
+	// RNG tells who reads randomness from the kernel. A meter that is off is ErrInvalid;
+	// one that could not be attached says why.
+	RNG() (RNG, error)
 	// Reload reads the configuration again; on an error the old one stays.
 	Reload() error
 	// Hook takes in what libvirt's hook, or a live attach, tells of a domain.
@@ -64,6 +67,9 @@ type Status struct {
 
 	Libvirt LibvirtStatus `json:"libvirt"`
 	Xen     XenStatus     `json:"xen"`
+
+	Guard GuardStatus `json:"guard"`
+	Meter MeterStatus `json:"meter"`
 }
 
 // SourceStatus is the state of one source, as its pump tells it.

@@ -25,6 +25,7 @@ type Fake struct {
 	Hooks     []HookCall
 	HookErr   error
 	Seeds     []SeedRequest
+	Readers   func() (RNG, error) // nil: the meter is off
 	log       *events.Log
 }
 
@@ -212,6 +213,14 @@ func (f *Fake) known(name string) error {
 		}
 	}
 	return fmt.Errorf("source %w", ErrNotFound)
+}
+
+// RNG gives what the Fake was given.
+func (f *Fake) RNG() (RNG, error) {
+	if f.Readers == nil {
+		return RNG{}, fmt.Errorf("%w: the meter is off", ErrInvalid)
+	}
+	return f.Readers()
 }
 
 // Reload gives the error that the Fake was given.

@@ -50,6 +50,7 @@ func Handler(d Daemon, metrics http.Handler) http.Handler {
 	mux.HandleFunc("POST /v1/sources/{name}/test", a.testSource)
 	mux.HandleFunc("GET /v1/sources/{name}/capture", a.captureSource)
 	mux.HandleFunc("POST /v1/seeds", a.seed)
+	mux.HandleFunc("GET /v1/rng", a.rng)
 	mux.HandleFunc("POST /v1/reload", a.reload)
 	mux.HandleFunc("POST /v1/libvirt/hook", a.hook)
 	if metrics != nil {
@@ -93,7 +94,7 @@ func (a api) status(w http.ResponseWriter, _ *http.Request) {
 	s := a.daemon.Status()
 	s.Warnings, s.Sources = orEmpty(s.Warnings), orEmpty(s.Sources)
 	s.Classes, s.Guests = orEmpty(s.Classes), orEmpty(s.Guests)
-	s.Reservoir.Origins = orEmpty(s.Reservoir.Origins)
+	s.Reservoir.Origins, s.Guard.Refused.By = orEmpty(s.Reservoir.Origins), orEmpty(s.Guard.Refused.By)
 	answer(w, http.StatusOK, s)
 }
 

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,8 @@ type Options struct {
 	ConfigPath string // read again by Reload; "" if there is no file
 	Level      *slog.LevelVar
 	Warnings   []string // of the process, that hold as long as it lives
+	shield     *shield  // nil: the guard is off, and the process keeps its rights
+	gauge      *gauge   // nil: the meter is off
 }
 
 // Daemon is hostd's state. Its methods may be called from many goroutines.
@@ -38,6 +41,8 @@ type Daemon struct {
 	reservoir *reservoir.Reservoir
 	scheduler *ratelimit.Scheduler
 	warnings  []string // that hold as long as the process lives
+	shield    *shield
+	gauge     *gauge
 
 	seeds  seeds
 	room   kvm.Room
@@ -77,6 +82,8 @@ func New(cfg *config.Config, log *events.Log, opt Options) (*Daemon, error) {
 		config:   cfg,
 		guests:   map[string]*guest{},
 		warnings: opt.Warnings,
+		shield:   cmp.Or(opt.shield, &shield{mode: config.GuardOff}),
+		gauge:    cmp.Or(opt.gauge, &gauge{mode: config.MeterOff}),
 		supply:   supply{changed: make(chan struct{}, 1)},
 		looks:    newLooks(),
 		resumes:  newResumes(),
@@ -112,16 +119,21 @@ func New(cfg *config.Config, log *events.Log, opt Options) (*Daemon, error) {
 func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	tasks, ctx := errgroup.WithContext(ctx)
 	d.ctx = ctx
-	server := control.NewServer(d.config.Control, d, metrics.Handler(d.Status, d.waits))
+	server := control.NewServer(d.config.Control, d, metrics.Handler(d.Status, d.RNG, d.waits))
 	if err := server.Listen(); err != nil {
 		return err
 	}
 	for _, w := range d.warnings {
 		d.warn("process", "", w)
 	}
+	if w := d.shield.warning(); w != "" {
+		d.warn("guard_down", "", w)
+	}
 	d.begin()
 	tasks.Go(func() error { return server.Run(ctx) })
 	tasks.Go(func() error { return watchdog(ctx, d.alive) })
+	tasks.Go(func() error { return d.watchGuard(ctx) })
+	tasks.Go(func() error { return d.watchMeter(ctx) })
 	tasks.Go(func() error { return d.watchSupply(ctx) })
 	tasks.Go(func() error { return d.followLibvirt(ctx) })
 	tasks.Go(func() error { return d.followXen(ctx) })
@@ -168,6 +180,7 @@ func (d *Daemon) warn(kind, subject, message string) { d.event(slog.LevelWarn, k
 
 // Status is a snapshot.
 func (d *Daemon) Status() control.Status {
+	meter := d.gauge.status() // looks at processes: not under the lock
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	stats := d.reservoir.Stats()
@@ -190,7 +203,12 @@ func (d *Daemon) Status() control.Status {
 		Host:       d.hostStatus(),
 		Libvirt:    d.libvirtStatus(),
 		Xen:        d.xenStatus(),
+		Guard:      d.shield.status(),
+		Meter:      meter,
 		Warnings:   append(append([]string{}, d.warnings...), d.unmet...),
+	}
+	if w := d.shield.warning(); w != "" {
+		s.Warnings = append(s.Warnings, w)
 	}
 	for _, spec := range d.leftOut {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("guest %s, added live in an earlier run, is left out: hostd events says why", spec.Name))

@@ -62,6 +62,8 @@ func (d *Daemon) needsRestart(next *config.Config) (warnings []string) {
 	for what, changed := range map[string]bool{
 		"control":    old.Control != next.Control,
 		"state":      old.State != next.State,
+		"guard":      old.Guard != next.Guard,
+		"meter":      old.Meter != next.Meter,
 		"reservoir":  old.Reservoir != next.Reservoir,
 		"health":     old.Health != next.Health,
 		"log.format": old.Log.Format != next.Log.Format,
@@ -81,7 +83,8 @@ func (d *Daemon) needsRestart(next *config.Config) (warnings []string) {
 // named again at the next reload.
 func (d *Daemon) keepFixed(next *config.Config) *config.Config {
 	c := *next
-	c.Control, c.State, c.Reservoir, c.Health = d.config.Control, d.config.State, d.config.Reservoir, d.config.Health
+	c.Control, c.State, c.Guard, c.Meter = d.config.Control, d.config.State, d.config.Guard, d.config.Meter
+	c.Reservoir, c.Health = d.config.Reservoir, d.config.Health
 	c.Log.Format = d.config.Log.Format
 	c.Libvirt = d.config.Libvirt
 	c.Libvirt.Follow = next.Libvirt.Follow

@@ -28,17 +28,37 @@ func Serve(ctx context.Context, path, version string) error {
 			return err
 		}
 	}
+	shield, err := raise(cfg.Guard)
+	if err != nil {
+		return err
+	}
+	defer shield.lower()
+	// Whoever may attach programs is a process that holds no entropy. And threads that
+	// give up a right together must not wait in the kernel for a slow device, which the
+	// sources' do (syscall.AllThreadsSyscall).
+	gauge := startMeter(cfg)
+	defer gauge.close()
+	if err := shield.fasten(); err != nil {
+		return err
+	}
 	debug.SetGCPercent(garbage)
 	level := new(slog.LevelVar)
 	level.Set(cfg.Log.Level)
 	log := events.New(events.NewLogger(cfg.Log.Format, level))
 	defer write(log)()
-	d, err := New(cfg, log, Options{Version: version, ConfigPath: path, Level: level, Warnings: seal()})
+	d, err := New(cfg, log, Options{
+		Version: version, ConfigPath: path, Level: level, Warnings: seal(),
+		shield: shield, gauge: gauge,
+	})
 	if err != nil {
 		return err
 	}
 	tasks, ctx := errgroup.WithContext(ctx)
-	tasks.Go(func() error { return stopper(ctx, d) })
+	// Before anybody is told that hostd is ready, who may stop it at once.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	defer signal.Stop(signals)
+	tasks.Go(func() error { return stopper(ctx, d, signals) })
 	ready := make(chan struct{})
 	tasks.Go(func() error { return reloader(ctx, d, ready) })
 	tasks.Go(func() error {
@@ -79,15 +99,13 @@ func write(log *events.Log) (flush func()) {
 var errStopped = errors.New("stopped")
 
 // stopper is the task that waits for SIGTERM and SIGINT.
-func stopper(ctx context.Context, d *Daemon) error {
-	c := make(chan os.Signal, 1)
-	signal.Notify(c, syscall.SIGTERM, os.Interrupt)
-	defer signal.Stop(c)
+func stopper(ctx context.Context, d *Daemon, signals <-chan os.Signal) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case s := <-c:
+	case s := <-signals:
 		d.event(slog.LevelInfo, "stopping", "", fmt.Sprintf("stopping on %v", s))
+		d.gauge.close() // which takes its time, and guests are served meanwhile
 		return errStopped
 	}
 }

@@ -40,6 +40,7 @@ func (f Facts) examine(d Domain) []Finding {
 	for _, v := range d.Vhosts {
 		found = append(found, f.plug(d, vhost(v, own.GuestVhost(guest)))...)
 	}
+	found = append(found, f.unseen(d)...)
 	attach, rngs := "hostd libvirt attach "+config.ShellWord(d.Name), len(d.RNGs)+len(d.Vhosts)
 	if len(d.Vhosts) > 0 {
 		attach += " --vhost-user"
@@ -73,13 +74,13 @@ func (f Facts) rng(d Domain, r libvirt.RNG, own string) []Finding {
 	case r.Backend == "egd":
 		return []Finding{fault("", replace, "its rng has its bytes from the network (%s): whoever is on the way reads them", r.Type)}
 	case r.Backend == "random" && (r.Path == "/dev/hwrng" || r.Path == "/dev/hw_random"):
-		return []Finding{fault("", replace, "its rng reads %s of the host itself, and what it takes the others do not have", r.Path)}
+		return []Finding{fault("", replace, "its rng reads %s of the host itself, and what it takes the others do not have%s", r.Path, f.taken(d, r.Path))}
 	case r.Backend == "random" || r.Backend == "builtin":
 		from := r.Path
 		if from == "" {
 			from = "QEMU's own generator"
 		}
-		return []Finding{note("", replace, "its rng has its bytes from %s, not from Headgate", from)}
+		return []Finding{note("", replace, "its rng has its bytes from %s, not from Headgate%s", from, f.taken(d, r.Path))}
 	}
 	return []Finding{note("", replace, "its rng has a backend that is not known here: %q", r.Backend)}
 }

@@ -38,7 +38,7 @@ type Check func(Facts) []Finding
 
 // Checks are all there are, the host's before the domains'.
 func Checks() []Check {
-	return []Check{daemon, following, version, hook, appArmorGuests, appArmorHook, seLinux, denials, domains}
+	return []Check{daemon, guarded, following, version, hook, appArmorGuests, appArmorHook, seLinux, denials, domains, strangers}
 }
 
 // Examine puts the facts to every check.

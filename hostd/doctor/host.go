@@ -25,11 +25,7 @@ func following(f Facts) []Finding {
 	case f.Hostd.Err != nil:
 		return nil // what a daemon does that does not answer nobody knows
 	case !l.Follow:
-		file := f.Hostd.Status.Config
-		if file == "" {
-			file = "its configuration"
-		}
-		return []Finding{note("hostd", "set follow = true under [libvirt] in "+file+", then: systemctl reload hostd",
+		return []Finding{note("hostd", "set follow = true under [libvirt] in "+f.Hostd.file()+", then: systemctl reload hostd",
 			"it does not follow libvirt: a domain that is restored in place, or changed while the hook is away, is not seen")}
 	case !l.Connected:
 		why := l.Error

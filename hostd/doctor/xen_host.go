@@ -13,7 +13,7 @@ import (
 func ExamineXen(f XenFacts) []Finding {
 	var found []Finding
 	for _, check := range []func(XenFacts) []Finding{
-		func(f XenFacts) []Finding { return f.Hostd.answers() }, dom0, store, devices, followingXen, xenDomains, strays,
+		func(f XenFacts) []Finding { return append(f.Hostd.answers(), f.Hostd.guarded()...) }, dom0, store, devices, followingXen, xenDomains, strays,
 	} {
 		found = append(found, check(f)...)
 	}

@@ -29,10 +29,10 @@ func NewWaits() *Waits {
 // Observe takes one wait.
 func (w *Waits) Observe(d time.Duration) { w.histogram.Observe(d.Seconds()) }
 
-// Handler answers scrapes with what status says at that moment.
-func Handler(status func() control.Status, waits *Waits) http.Handler {
+// Handler answers scrapes with what status and readers say at that moment.
+func Handler(status func() control.Status, readers func() (control.RNG, error), waits *Waits) http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collector{status}, waits.histogram,
+	registry.MustRegister(collector{status}, drinkers{readers}, waits.histogram,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
@@ -127,6 +127,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		gauge(xenDomains, float64(s.Xen.Domains))
 		gauge(xenProblems, float64(s.Xen.ProblemCount))
 	}
+	guarded(s, counter, gauge)
 	for _, src := range s.Sources {
 		gauge(sourceUp, truth(src.State == backends.Up), src.Name)
 		gauge(sourceCredited, truth(src.Credited), src.Name)

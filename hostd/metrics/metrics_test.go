@@ -1,16 +1,21 @@
 package metrics
 
 import (
+	"errors"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"headgate/backends"
+	"headgate/hostd/config"
 	"headgate/hostd/control"
+	"headgate/hostd/guard"
+	"headgate/hostd/meter"
 	"headgate/wire/feed"
 )
 
@@ -36,6 +41,26 @@ var snapshot = control.Status{
 	Host:       control.HostStatus{Feed: true, Bytes: 192, CreditedBits: 1536, FedAt: time.Unix(1, 0)},
 	Libvirt:    control.LibvirtStatus{Follow: true, Connected: true, Domains: 1, HookCalls: 9, ProblemCount: 3},
 	Xen:        control.XenStatus{Follow: true, Dom0: true, Connected: true, Domains: 5, ProblemCount: 2},
+	Guard: control.GuardStatus{Mode: "on", Up: true, Refused: guard.Refused{Inet: 3, Inet6: 1, By: []guard.Refusal{
+		{Family: "inet", Process: "hostd", PID: 42, Count: 2}, {Family: "inet", Process: "hostd", PID: 43, Count: 1}, {Family: "inet6", Process: "\xffcurl", PID: 44, Count: 1}}}},
+	Meter: control.MeterStatus{Mode: "on", Up: true, Unmetered: []control.Unmetered{
+		{Domain: "web9", PID: 7, Ways: []meter.Way{meter.HWRNG}, Bytes: 640}, {Domain: "web9", PID: 8, Ways: []meter.Way{meter.HWRNG}, Bytes: 64}, {PID: 9, Ways: []meter.Way{meter.Random}, Bytes: 1}}},
+}
+
+type byWay = map[meter.Way]uint64
+
+func readers() (control.RNG, error) {
+	return control.RNG{Meter: meter.Reading{
+		Ways: []meter.WayCount{{Way: meter.HWRNG, Why: "rng_core is not loaded"}, {Way: meter.Random, How: "fentry"},
+			{Way: meter.Urandom, How: "fentry", Bytes: 1 << 20, Calls: 260, Missed: 1}, {Way: meter.Getrandom, How: "kprobe", Bytes: 48, Calls: 3}},
+		Users: []meter.User{
+			{PID: 1, Process: "dd", Cgroup: "/user.slice", Bytes: byWay{meter.Urandom: 1000000}, Calls: byWay{meter.Urandom: 250}},
+			{PID: 2, Process: "dd", Cgroup: "/user.slice", Gone: true, Bytes: byWay{meter.Urandom: 48500, meter.Getrandom: 16}, Calls: byWay{meter.Urandom: 5, meter.Getrandom: 1}},
+			{PID: 3, Process: "qemu-system-x86", Cgroup: `/machine.slice/machine-qemu\x2d1\x2dweb9.scope`, QEMU: true, Domain: "web9", Bytes: byWay{meter.Urandom: 64}, Calls: byWay{meter.Urandom: 4}},
+			{PID: 4, Process: "\xfe\n", Bytes: byWay{}, Calls: byWay{meter.Getrandom: 1}},
+		},
+		Other: meter.Other{Bytes: byWay{meter.Urandom: 12, meter.Getrandom: 32}, Calls: byWay{meter.Urandom: 1, meter.Getrandom: 1}},
+	}}, nil
 }
 
 // The whole exposition, so that a name that tools rely on cannot change unseen.
@@ -44,9 +69,29 @@ func TestExposition(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := collector{func() control.Status { return snapshot }}
-	if err := testutil.CollectAndCompare(c, strings.NewReader(string(want))); err != nil {
+	all := prometheus.NewRegistry()
+	all.MustRegister(collector{func() control.Status { return snapshot }}, drinkers{readers})
+	if err := testutil.GatherAndCompare(all, strings.NewReader(string(want))); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Where nothing guards or counts by the administrator's wish nothing is to be warned
+// about; a meter that failed is no failed scrape.
+func TestNoGuardAndNoMeterToWarnAbout(t *testing.T) {
+	for _, mode := range []string{"", config.GuardOff} {
+		c := collector{func() control.Status { return control.Status{Guard: control.GuardStatus{Mode: mode}} }}
+		if n := testutil.CollectAndCount(c, "headgate_guard_up"); n != 0 {
+			t.Errorf("guard %q: %d values", mode, n)
+		}
+	}
+	c := collector{func() control.Status { return control.Status{Guard: control.GuardStatus{Mode: config.GuardOn}} }}
+	if n := testutil.CollectAndCount(c, "headgate_guard_up"); n != 1 {
+		t.Errorf("a guard that is not up: %d values", n)
+	}
+	failed := drinkers{func() (control.RNG, error) { return control.RNG{}, errors.New("no BTF") }}
+	if n := testutil.CollectAndCount(failed); n != 0 {
+		t.Errorf("a meter that failed: %d values", n)
 	}
 }
 
@@ -74,11 +119,12 @@ func TestHandlerAddsTheWaits(t *testing.T) {
 	waits := NewWaits()
 	waits.Observe(3 * time.Millisecond)
 	w := httptest.NewRecorder()
-	Handler(func() control.Status { return snapshot }, waits).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	Handler(func() control.Status { return snapshot }, readers, waits).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	for _, want := range []string{
 		`headgate_guest_wait_seconds_bucket{le="0.004"} 1`,
 		`headgate_guest_wait_seconds_bucket{le="0.002"} 0`,
 		`headgate_guest_connected{guest="web1"} 1`,
+		`headgate_rng_seen{way="urandom"} 1`,
 		"process_resident_memory_bytes",
 	} {
 		if !strings.Contains(w.Body.String(), want) {
