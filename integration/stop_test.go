@@ -89,7 +89,7 @@ pipes = ["qemu:%s", "egd:%s"]
 func TestStopIsNotLost(t *testing.T) {
 	dir := rig.Dir(t)
 	config := filepath.Join(dir, "hostd.toml")
-	text := fmt.Sprintf("control = %q\nstate = %q\n[libvirt]\nfollow = false\n", filepath.Join(dir, "control.sock"), filepath.Join(dir, "state.json"))
+	text := rig.Guard() + fmt.Sprintf("control = %q\nstate = %q\n[libvirt]\nfollow = false\n", filepath.Join(dir, "control.sock"), filepath.Join(dir, "state.json"))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -35,18 +35,22 @@ type Daemon struct {
 	Control string        // path of the control socket
 	Log     string        // file
 	Limit   time.Duration // of one run; 3 minutes if not changed
+	// Change, if there is one, changes the command of each start.
+	Change func(*exec.Cmd)
 
 	dir    string
 	binary string
 	file   string
+	guard  bool // it is to be up
 	run    *process
 	ready  *readiness
 }
 
 // NewDaemon writes a configuration for the hostd at binary into dir. The text
 // is what a user would write, but for the control socket and the state file,
-// which are put in dir, too, and that it does not follow this machine's own
-// libvirt unless the text has a table for that.
+// which are put in dir, too, that it does not follow this machine's own libvirt
+// unless the text has a table for that, and that in CI it does not serve without its
+// network guard, unless the text has a line on that.
 func NewDaemon(dir, binary, text string) (*Daemon, error) {
 	d := &Daemon{
 		Control: filepath.Join(dir, "control.sock"),
@@ -57,6 +61,10 @@ func NewDaemon(dir, binary, text string) (*Daemon, error) {
 		file:    filepath.Join(dir, "hostd.toml"),
 	}
 	head := fmt.Sprintf("control = %q\nstate = %q\n", d.Control, filepath.Join(dir, "state.json"))
+	if !saysGuard(text) {
+		head += Guard()
+		d.guard = Guard() != ""
+	}
 	if !strings.Contains(text, "[libvirt]") {
 		text += "\n[libvirt]\nfollow = false\n"
 	}
@@ -76,6 +84,10 @@ func (d *Daemon) Start(ctx context.Context) error {
 	}
 	cmd := exec.Command(d.binary, "serve", "--config", d.file)
 	cmd.Env = append(environment("NOTIFY_SOCKET", "WATCHDOG_USEC", "JOURNAL_STREAM"), "NOTIFY_SOCKET="+d.ready.path)
+	showCgroups(cmd)
+	if d.Change != nil {
+		d.Change(cmd)
+	}
 	d.run, err = startProcess(ctx, cmd, d.Log, d.Limit)
 	if err != nil {
 		return err
@@ -87,6 +99,9 @@ func (d *Daemon) Start(ctx context.Context) error {
 	if err != nil {
 		d.run.kill()
 		return fmt.Errorf("%s did not get ready: %w; the end of its log:\n%s", d.binary, err, Tail(d.Log, 30))
+	}
+	if d.guard {
+		return d.checkGuard(ctx)
 	}
 	return nil
 }

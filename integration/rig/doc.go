@@ -11,8 +11,9 @@
 // The way of a boot: FindKernel finds Debian's cloud kernel, NewImage packs its
 // modules, guestinit and the programs under test into an initramfs, Boot starts
 // QEMU and waits for guestinit's first line; then the Guest's methods are
-// commands to guestinit (package job). NewDaemon runs a hostd on the host. Save ends a
-// guest with its state in a file, from which Resume makes any number of clones.
+// commands to guestinit (package job). NewDaemon runs a hostd on the host, which in CI
+// does not serve unless its network guard is up. Save ends a guest with its state in a
+// file, from which Resume makes any number of clones.
 //
 // With libvirt between: Isolate puts a test program into namespaces of its own,
 // StartLibvirtd runs a libvirtd there, and a Domain is the same guest as libvirt

@@ -19,6 +19,7 @@ const (
 	stage       = "HEADGATE_RIG_STAGE"
 	stageInit   = "init"
 	stageInside = "inside"
+	stageShown  = "shown" // not the tests: a program that cgroups are shown to
 )
 
 // Private is a folder inside Isolate's namespaces that goes with them. The users
@@ -48,6 +49,8 @@ func Isolate() (code int, ran bool) {
 		return 0, false
 	case stageInit:
 		code, err = first()
+	case stageShown:
+		err = execShown()
 	default:
 		if MissingLibvirt() != "" {
 			return 0, false

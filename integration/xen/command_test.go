@@ -35,7 +35,8 @@ func init() {
 	}
 	runtime.LockOSThread() // capabilities are each thread's own
 	for c := uintptr(0); ; c++ {
-		if c == unix.CAP_CHOWN {
+		switch c {
+		case unix.CAP_CHOWN, unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON:
 			continue
 		}
 		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil {

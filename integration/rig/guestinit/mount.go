@@ -15,6 +15,7 @@ func mountAll() error {
 	for _, m := range []struct{ kind, at string }{
 		{"proc", "/proc"},
 		{"sysfs", "/sys"},
+		{"cgroup2", "/sys/fs/cgroup"},
 		{"devtmpfs", "/dev"},
 		{"devpts", "/dev/pts"},
 		{"tmpfs", "/run"},

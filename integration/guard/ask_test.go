@@ -1,0 +1,195 @@
+//go:build linux
+
+package guard
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"headgate/hostd/control"
+	"headgate/hostd/events"
+	"headgate/integration/rig"
+)
+
+// try is what a hostd that was taken over is to do: testdata/try.go.txt has the same.
+type try struct {
+	Do       string // "socket", "dial", "listen", "ring"
+	Domain   int
+	Type     int
+	Protocol int
+	Network  string
+	Address  string
+	Times    int
+	Threads  int
+}
+
+func (t try) String() string {
+	if t.Network != "" {
+		return fmt.Sprintf("%s %s %s", t.Do, t.Network, t.Address)
+	}
+	return fmt.Sprintf("%s %d, %d, %d", t.Do, t.Domain, t.Type, t.Protocol)
+}
+
+// takenOver is a hostd that tries what it is told to.
+type takenOver struct {
+	*rig.Daemon
+	tries string // its socket
+}
+
+func takeOver(t *testing.T, text string) takenOver {
+	t.Helper()
+	p := needed(t)
+	dir := rig.Dir(t)
+	d, err := rig.NewDaemon(dir, p.taken, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := takenOver{d, filepath.Join(dir, "tries")}
+	d.Change = func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "HEADGATE_TRY="+h.tries) }
+	start(t, d)
+	return h
+}
+
+// start starts a hostd that ends with the test. A failed test quotes its log.
+func start(t *testing.T, d *rig.Daemon) {
+	t.Helper()
+	t.Cleanup(func() {
+		d.Close()
+		if t.Failed() {
+			t.Logf("the end of hostd's log:\n%s", rig.Tail(d.Log, 40))
+		}
+	})
+	if err := d.Start(context.WithoutCancel(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// does has it try, once on one thread where it is not said how often, and returns how
+// often each error number came.
+func (h takenOver) does(ctx context.Context, t *testing.T, what try) map[syscall.Errno]int {
+	t.Helper()
+	what.Times, what.Threads = max(what.Times, 1), max(what.Threads, 1)
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", h.tries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	came := map[syscall.Errno]int{}
+	if err := json.NewEncoder(conn).Encode(what); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.NewDecoder(conn).Decode(&came); err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+	return came
+}
+
+// refuses has it try, and fails the test unless each try ended with this.
+func (h takenOver) refuses(ctx context.Context, t *testing.T, what try, with syscall.Errno) {
+	t.Helper()
+	came := h.does(ctx, t, what)
+	if came[with] != max(what.Times, 1)*max(what.Threads, 1) || len(came) != 1 {
+		t.Errorf("%s: %s, want nothing but %q", what, said(came), with)
+	}
+}
+
+func said(came map[syscall.Errno]int) string {
+	var all []string
+	for _, n := range slices.Sorted(maps.Keys(came)) {
+		what := "done"
+		if n != 0 {
+			what = n.Error()
+		}
+		all = append(all, fmt.Sprintf("%s (%d times)", what, came[n]))
+	}
+	return strings.Join(all, ", ")
+}
+
+func status(ctx context.Context, t *testing.T, d *rig.Daemon) control.Status {
+	t.Helper()
+	s, err := d.Status(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// counted are the refusals of a status by family, process and pid.
+func counted(s control.Status) map[string]uint64 {
+	rows := map[string]uint64{}
+	for _, r := range s.Guard.Refused.By {
+		rows[fmt.Sprintf("%s %s %d", r.Family, r.Process, r.PID)] += r.Count
+	}
+	return rows
+}
+
+// awaitEvents waits until hostd's events of one kind are as wanted.
+func awaitEvents(ctx context.Context, t *testing.T, d *rig.Daemon, kind string, wanted func([]events.Event) bool) {
+	t.Helper()
+	for all := eventsOf(ctx, t, d, kind); !wanted(all); all = eventsOf(ctx, t, d, kind) {
+		if rig.Sleep(ctx, 20*time.Millisecond) != nil {
+			t.Fatalf("hostd's events of kind %s are not as wanted: %+v", kind, all)
+		}
+	}
+}
+
+// eventsOf are hostd's events of one kind.
+func eventsOf(ctx context.Context, t *testing.T, d *rig.Daemon, kind string) (all []events.Event) {
+	t.Helper()
+	client := control.Dial(d.Control)
+	defer client.Close()
+	err := client.Events(ctx, 0, false, func(e events.Event) error {
+		if e.Kind == kind {
+			all = append(all, e)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// metrics are the lines of hostd's metrics that begin so, by what is before the value.
+func metrics(ctx context.Context, t *testing.T, d *rig.Daemon, prefix string) map[string]string {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", d.Control)
+		},
+	}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://hostd/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		if i := strings.LastIndexByte(line, ' '); strings.HasPrefix(line, prefix) {
+			lines[line[:i]] = strings.TrimSpace(line[i:])
+		}
+	}
+	return lines
+}

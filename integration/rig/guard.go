@@ -1,0 +1,78 @@
+//go:build linux
+
+package rig
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Guard is the line of a configuration by which hostd does not serve without its network
+// guard, wherever CI is set: there the kernel and the rights have to be there. On a laptop
+// there is no such line, and hostd takes what it finds, as everybody's does.
+func Guard() string {
+	if os.Getenv("CI") == "" {
+		return ""
+	}
+	return "guard = \"require\"\n"
+}
+
+// saysGuard tells whether a configuration has a line of its own on that.
+func saysGuard(text string) bool {
+	for line := range strings.Lines(text) {
+		if key, _, found := strings.Cut(line, "="); found && strings.TrimSpace(key) == "guard" {
+			return true
+		}
+	}
+	return false
+}
+
+// checkGuard returns an error unless the kernel refuses the daemon the network, and
+// seccomp the other families.
+func (d *Daemon) checkGuard(ctx context.Context) error {
+	s, err := d.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if g := s.Guard; !g.Up || !g.Confined || g.Error != "" {
+		return fmt.Errorf("hostd serves without its network guard: %+v", g)
+	}
+	return nil
+}
+
+// cgroups is where systemd has cgroup v2, too.
+const cgroups = "/sys/fs/cgroup"
+
+// showCgroups has a program that is started inside Isolate see cgroup v2, which is out
+// of sight there because of libvirtd: in a mount namespace of the program's own.
+func showCgroups(cmd *exec.Cmd) {
+	if os.Getenv(stage) != stageInside {
+		return
+	}
+	cmd.Args = append([]string{os.Args[0], cmd.Path}, cmd.Args[1:]...)
+	cmd.Path = "/proc/self/exe"
+	cmd.Env = append(cmd.Env, stage+"="+stageShown)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+}
+
+// execShown is this test program in that namespace, before it is the other program.
+func execShown() error {
+	// Nothing of what follows may reach the namespace that we came from.
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	if err := unix.Mount("cgroup2", cgroups, "cgroup2", 0, ""); err != nil {
+		return fmt.Errorf("mount %s: %w", cgroups, err)
+	}
+	if len(os.Args) < 2 {
+		return fmt.Errorf("no program is named")
+	}
+	err := syscall.Exec(os.Args[1], os.Args[1:], environment(stage))
+	return fmt.Errorf("execute %s: %w", os.Args[1], err)
+}
