@@ -28,6 +28,7 @@ const (
 // nothing: guestd stays under its memory limit and under 1% of a processor, credits
 // nothing that fails a test, and goes on when the host is well again.
 func TestBrokenHost(t *testing.T) {
+	t.Parallel() // it waits for most of its time, and what it measures is by its guest's clock
 	image := image(t)
 	ctx := rig.Within(t, 2*time.Minute)
 	dir := rig.Dir(t)

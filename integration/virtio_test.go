@@ -22,6 +22,7 @@ type greedyGuest struct {
 // TestVirtioRNG boots a greedy guest once, and shows what the names of the
 // parts say.
 func TestVirtioRNG(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	image := image(t)
 	ctx := rig.Within(t, 4*time.Minute)
 	dir := rig.Dir(t)

@@ -21,24 +21,29 @@ func TestInitramfsTools(t *testing.T) {
 	dir := rig.Dir(t)
 	img := theImage(t, dir)
 	bench := newBench(t, dir)
+	fed := img
+	fed.Parameters += traced
 	t.Run("fed", func(t *testing.T) {
 		t.Run("by the initramfs", func(t *testing.T) {
 			t.Parallel()
-			s := boot(t, bench.config("hook"), img.Disk)
+			s := boot(t, bench.config("hook"), fed.Disk)
 			s.byTheInitramfs()
 			s.beforeKeys()
+			s.nobodyTooEarly()
 			s.reseeds(bench)
 			s.unhindered() // after a push: then the status is of after the boot
 		})
 		t.Run("by the unit alone", func(t *testing.T) {
 			t.Parallel()
-			img := img
+			img := fed
 			img.Initrd = img.plain
 			s := boot(t, bench.config("unit"), img.Disk)
 			if started, ready := s.unit("guestd.service", "ActiveEnter"), s.ready(); ready > started {
 				t.Errorf("the generator is ready %.2f s after the kernel's start, and not before guestd.service was started at %.2f s", ready.Seconds(), started.Seconds())
 			}
 			s.beforeKeys()
+			s.someTooEarly()
+			s.hosts()
 		})
 	})
 	t.Run("host away", func(t *testing.T) { away(t, dir, img) })

@@ -4,9 +4,10 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
+
+	"headgate/integration/load"
 )
 
 // figures are all turns of all devices.
@@ -34,7 +35,7 @@ func (f figures) ratio(of, to string) (low, median, high float64) {
 	for round, s := range f.samples[of] {
 		all[round] = s.rate() / f.samples[to][round].rate()
 	}
-	return quantile(all, 0.25), quantile(all, 0.5), quantile(all, 0.75)
+	return load.Quantile(all, 0.25), load.Quantile(all, 0.5), load.Quantile(all, 0.75)
 }
 
 // rate is the median rate, in bytes a second.
@@ -43,7 +44,7 @@ func (f figures) rate(name string) float64 {
 	for _, s := range f.samples[name] {
 		all = append(all, s.rate())
 	}
-	return quantile(all, 0.5)
+	return load.Quantile(all, 0.5)
 }
 
 // cost is the processor time of a megabyte, of all rounds together.
@@ -59,18 +60,6 @@ func (f figures) cost(name string, of func(sample) time.Duration) float64 {
 
 func server(s sample) time.Duration { return s.server }
 func qemu(s sample) time.Duration   { return s.qemu }
-
-// quantile is the value below which the part p of all is, between two of them where it
-// falls there.
-func quantile(all []float64, p float64) float64 {
-	sorted := slices.Sorted(slices.Values(all))
-	at := p * float64(len(sorted)-1)
-	i := int(at)
-	if i+1 >= len(sorted) {
-		return sorted[len(sorted)-1]
-	}
-	return sorted[i] + (at-float64(i))*(sorted[i+1]-sorted[i])
-}
 
 // has says whether a device was measured.
 func (f figures) has(name string) bool { return len(f.samples[name]) > 0 }

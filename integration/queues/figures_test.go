@@ -38,18 +38,6 @@ func TestCostIsOfAllRounds(t *testing.T) {
 	}
 }
 
-func TestQuantile(t *testing.T) {
-	all := []float64{4, 1, 3, 2}
-	for p, want := range map[float64]float64{0: 1, 0.25: 1.75, 0.5: 2.5, 1: 4} {
-		if got := quantile(all, p); got != want {
-			t.Errorf("%v of %v is %v, want %v", p, all, got, want)
-		}
-	}
-	if all[0] != 4 {
-		t.Error("the values were put into another order: they belong to rounds")
-	}
-}
-
 // What was not measured is not compared with.
 func TestReport(t *testing.T) {
 	f := figures{names: []string{ours, builtin, trivial, pipe}, samples: map[string][]sample{
