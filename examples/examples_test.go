@@ -3,6 +3,7 @@
 package examples
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"headgate/integration/rig"
 )
 
 // hostd is the program, built for the tests.
@@ -20,10 +23,7 @@ func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "examples")
 	if err == nil {
 		hostd = filepath.Join(dir, "hostd")
-		var out []byte
-		if out, err = exec.Command("go", "build", "-o", hostd, "../hostd").CombinedOutput(); err != nil {
-			err = fmt.Errorf("build hostd: %w\n%s", err, out)
-		}
+		err = rig.Build(context.Background(), "hostd", hostd)
 	}
 	code := 1
 	if err == nil {

@@ -17,9 +17,10 @@ type gauge struct {
 	mode    string         // as configured
 	process *meter.Process // nil: there is none
 
-	mu  sync.Mutex
-	up  bool
-	err error // why it is not up though it is to be
+	mu     sync.Mutex
+	up     bool
+	err    error // why it is not up though it is to be
+	closed bool  // by hostd itself
 }
 
 // errAttaching is of the first moment.
@@ -56,16 +57,27 @@ func (g *gauge) await(ctx context.Context) error {
 	g.up, g.err = err == nil, err
 	g.mu.Unlock()
 	if err != nil && stop() {
-		g.close()
+		g.process.Close()
 	}
 	return err
 }
 
 // close ends the process. What it has counted is gone.
 func (g *gauge) close() {
-	if g.process != nil {
-		g.process.Close()
+	if g.process == nil {
+		return
 	}
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.process.Close()
+}
+
+// lost says that where it is not up, hostd has not ended it.
+func (g *gauge) lost() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !g.closed
 }
 
 // read reads the meter, and says why it cannot.
@@ -99,14 +111,16 @@ func (g *gauge) status() control.MeterStatus {
 // watchMeter is the task that says where there is no meter, from the start or any more.
 func (d *Daemon) watchMeter(ctx context.Context) error {
 	err := d.gauge.await(ctx)
+	lost := d.gauge.lost()
 	if err == nil && d.gauge.process != nil {
 		select {
 		case <-ctx.Done():
 		case <-d.gauge.process.Ended():
+			lost = d.gauge.lost()
 			_, err = d.gauge.read()
 		}
 	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil && lost {
 		d.warn("meter_down", "", "who reads the kernel's random devices is not seen: "+err.Error())
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
@@ -136,6 +137,9 @@ func (p *Process) Close() {
 
 // Serve is the process: it answers until whoever started it closes the socket, or ends.
 func Serve(o Options) error {
+	// A service manager ends all of a service at once, a terminal what runs in it: this
+	// has to end after hostd, who says when.
+	signal.Ignore(unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
 	yield()
 	socket := os.NewFile(socketFD, "socket")
 	conn, err := net.FileConn(socket)

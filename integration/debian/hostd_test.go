@@ -43,6 +43,9 @@ func (s system) hosts() {
 	}
 	said := s.journal(unit)
 	s.t.Logf("%s said:\n%s", unit, said)
+	if strings.Contains(said, "random devices is not seen") {
+		s.t.Errorf("%s: the meter was down, or is said to be when hostd stops", s.Name)
+	}
 	if !strings.Contains(said, "perl (pid ") || strings.Contains(said, "through at -e") {
 		s.t.Errorf("%s: the source reached the network, or it is not in the journal that it tried", s.Name)
 	}

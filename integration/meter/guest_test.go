@@ -41,6 +41,7 @@ func TestGuest(t *testing.T) {
 	t.Run("units", func(t *testing.T) { g.units(ctx, t) })
 	for mode, how := range modes() {
 		t.Run(how, func(t *testing.T) {
+			t.Run("killed", func(t *testing.T) { g.killed(ctx, t, mode) })
 			g.serve(ctx, t, mode)
 			g.counts(ctx, t, how)
 			if how == "fentry" {
@@ -63,13 +64,41 @@ func (g guest) units(ctx context.Context, t *testing.T) {
 	}
 }
 
-// serve runs a hostd until the test ends, and returns when its meter is there.
-func (g guest) serve(ctx context.Context, t *testing.T, mode string) {
+// killed sees that of a hostd which is killed nothing stays attached, and no process.
+func (g guest) killed(ctx context.Context, t *testing.T, mode string) {
+	const hooks = "/sys/kernel/tracing/enabled_functions" // by fentry and by kprobes
+	g.sh(ctx, t, "busybox grep -q ' /sys/kernel/tracing ' /proc/mounts || busybox mount -t tracefs tracefs /sys/kernel/tracing")
+	before := g.sh(ctx, t, "busybox cat "+hooks)
+	hostd := g.start(ctx, t, mode)
+	if during := g.sh(ctx, t, "busybox cat "+hooks); !strings.Contains(during, "urandom_read_iter") || during == before {
+		t.Errorf("the meter is attached to:\n%s", during)
+	}
+	begun := time.Now()
+	g.sh(ctx, t, fmt.Sprintf("busybox kill -9 %d; while busybox pidof hostd >/dev/null; do busybox usleep 20000; done", hostd.PID))
+	if after := g.sh(ctx, t, "busybox cat "+hooks); after != before {
+		t.Errorf("left attached:\n%s", after)
+	}
+	t.Logf("nothing was left %s after the kill", time.Since(begun).Round(time.Millisecond))
+	if _, err := hostd.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// start starts a hostd, and returns when its meter is there.
+func (g guest) start(ctx context.Context, t *testing.T, mode string) *rig.Program {
 	t.Helper()
 	hostd, err := g.Start(ctx, "hostd", "serve", "--config", modeFile(mode))
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.sh(ctx, t, "until hostd "+strings.Join(top(), " ")+" >/run/top 2>&1; do busybox usleep 20000; done")
+	return hostd
+}
+
+// serve runs a hostd until the test ends.
+func (g guest) serve(ctx context.Context, t *testing.T, mode string) {
+	t.Helper()
+	hostd := g.start(ctx, t, mode)
 	t.Cleanup(func() {
 		// Not the test's own context, which has ended.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), inPatience)
@@ -78,7 +107,6 @@ func (g guest) serve(ctx context.Context, t *testing.T, mode string) {
 			t.Errorf("hostd in the guest ended: %v, %d; it said:\n%s", err, exit.Code, exit.Stderr)
 		}
 	})
-	g.sh(ctx, t, "until hostd "+strings.Join(top(), " ")+" >/run/top 2>&1; do busybox usleep 20000; done")
 }
 
 // counts has all of them read.
