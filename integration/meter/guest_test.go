@@ -68,20 +68,24 @@ func (g guest) units(ctx context.Context, t *testing.T) {
 func (g guest) killed(ctx context.Context, t *testing.T, mode string) {
 	const hooks = "/sys/kernel/tracing/enabled_functions" // by fentry and by kprobes
 	g.sh(ctx, t, "busybox grep -q ' /sys/kernel/tracing ' /proc/mounts || busybox mount -t tracefs tracefs /sys/kernel/tracing")
-	before := g.sh(ctx, t, "busybox cat "+hooks)
+	before := g.sh(ctx, t, "busybox cat "+hooks+" | busybox tee /run/hooks")
 	hostd := g.start(ctx, t, mode)
 	if during := g.sh(ctx, t, "busybox cat "+hooks); !strings.Contains(during, "urandom_read_iter") || during == before {
 		t.Errorf("the meter is attached to:\n%s", during)
 	}
 	begun := time.Now()
-	g.sh(ctx, t, fmt.Sprintf("busybox kill -9 %d; while busybox pidof hostd >/dev/null; do busybox usleep 20000; done", hostd.PID))
+	g.sh(ctx, t, fmt.Sprintf("busybox kill -9 %d; for i in $(busybox seq 500); do busybox cmp -s %s /run/hooks && break; busybox usleep 20000; done", hostd.PID, hooks))
+	took := time.Since(begun)
 	if after := g.sh(ctx, t, "busybox cat "+hooks); after != before {
 		t.Errorf("left attached:\n%s", after)
 	}
-	t.Logf("nothing was left %s after the kill", time.Since(begun).Round(time.Millisecond))
 	if _, err := hostd.Stop(ctx); err != nil {
 		t.Error(err)
 	}
+	if left := g.sh(ctx, t, "busybox usleep 100000; busybox pgrep -f '[h]ostd meter' || true"); left != "" {
+		t.Errorf("the meter's process goes on: %s", left)
+	}
+	t.Logf("nothing was attached any more %s after the kill", took.Round(time.Millisecond))
 }
 
 // start starts a hostd, and returns when its meter is there.
