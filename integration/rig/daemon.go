@@ -101,7 +101,7 @@ func (d *Daemon) Start(ctx context.Context) error {
 		return fmt.Errorf("%s did not get ready: %w; the end of its log:\n%s", d.binary, err, Tail(d.Log, 30))
 	}
 	if d.guard {
-		return d.checkGuard(ctx)
+		return d.checkGuard()
 	}
 	return nil
 }
