@@ -10,8 +10,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -71,7 +71,7 @@ func Start(program string, arguments ...string) (*Process, error) {
 	command.Env, command.Dir, command.Stderr = []string{}, "/", os.Stderr
 	command.ExtraFiles = []*os.File{theirs}
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a terminal's Ctrl-C is for hostd
-	if err := command.Start(); err != nil {
+	if err := startLast(command); err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("meter: start its process: %w", err)
 	}
@@ -140,7 +140,6 @@ func Serve(o Options) error {
 	// A service manager ends all of a service at once, a terminal what runs in it: this
 	// has to end after hostd, who says when.
 	signal.Ignore(unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
-	yield()
 	socket := os.NewFile(socketFD, "socket")
 	conn, err := net.FileConn(socket)
 	if err != nil {
@@ -169,16 +168,15 @@ func Serve(o Options) error {
 	return nil
 }
 
-// yield has the guests come first: setpriority(2) is of a thread, and those that are yet
-// to come have it from the one that makes them.
-func yield() {
-	threads, err := os.ReadDir("/proc/self/task")
-	if err != nil {
-		return // it is a courtesy
-	}
-	for _, thread := range threads {
-		if id, err := strconv.Atoi(thread.Name()); err == nil {
-			_ = unix.Setpriority(unix.PRIO_PROCESS, id, 19)
-		}
-	}
+// startLast starts a program that has the processor when nobody else wants it, from its
+// first instruction on: guests come first when hostd starts. Priority is a thread's
+// (setpriority(2)), and what it starts has the same; that thread ends here.
+func startLast(command *exec.Cmd) error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked
+		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, 19)
+		started <- command.Start()
+	}()
+	return <-started
 }
