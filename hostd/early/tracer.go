@@ -128,33 +128,10 @@ func iterCount() (uint64, error) {
 	if err := spec.TypeByName("iov_iter", &iter); err != nil {
 		return 0, err
 	}
-	if at, ok := offset(iter.Members, "count", 0); ok {
+	if at, ok := probe.Member(iter.Members, "count"); ok {
 		return uint64(at), nil
 	}
 	return 0, errors.New("struct iov_iter has no count in this kernel")
-}
-
-// offset is that of a member, or of one of an unnamed member's.
-func offset(members []btf.Member, name string, depth int) (uint32, bool) {
-	for _, m := range members {
-		if m.Name == name {
-			return m.Offset.Bytes(), true
-		}
-		if m.Name != "" || depth > 4 {
-			continue
-		}
-		var under []btf.Member
-		switch t := m.Type.(type) {
-		case *btf.Struct:
-			under = t.Members
-		case *btf.Union:
-			under = t.Members
-		}
-		if at, ok := offset(under, name, depth+1); ok {
-			return m.Offset.Bytes() + at, true
-		}
-	}
-	return 0, false
 }
 
 // read gives each record to to, and returns after flush when there is none left from

@@ -5,6 +5,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
+
+	"headgate/hostd/probe"
 )
 
 // setLeader tells the programs where a process's own name is. They do without: then
@@ -22,7 +24,7 @@ func setLeader(spec *ebpf.CollectionSpec, types *btf.Cache) error {
 		{"group_leader", meterVarLeaderAt},
 		{"comm", meterVarCommAt},
 	} {
-		at, found := offset(task.Members, m.name)
+		at, found := probe.Member(task.Members, m.name)
 		if !found {
 			return fmt.Errorf("types of the kernel: no task_struct.%s", m.name)
 		}
@@ -31,22 +33,4 @@ func setLeader(spec *ebpf.CollectionSpec, types *btf.Cache) error {
 		}
 	}
 	return nil
-}
-
-// offset is a member's, in bytes; it may be in a struct without a name, which is how
-// a kernel with a randomized layout has them.
-func offset(members []btf.Member, name string) (uint32, bool) {
-	for _, m := range members {
-		if m.Name == name {
-			return m.Offset.Bytes(), true
-		}
-		inner, _ := btf.As[*btf.Struct](m.Type)
-		if m.Name != "" || inner == nil {
-			continue
-		}
-		if at, found := offset(inner.Members, name); found {
-			return m.Offset.Bytes() + at, true
-		}
-	}
-	return 0, false
 }

@@ -175,6 +175,13 @@ func startLast(command *exec.Cmd) error {
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked
+		if unix.Gettid() == os.Getpid() {
+			// Of the first thread it would be shown as the whole process's, and that
+			// thread never ends. Held here, it cannot be the next one's.
+			started <- startLast(command)
+			runtime.UnlockOSThread()
+			return
+		}
 		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, 19)
 		started <- command.Start()
 	}()
