@@ -22,7 +22,9 @@ var (
 // goroutines at once. Errors that wrap ErrNotFound, ErrExists or ErrInvalid, or
 // that hold a *config.Error, are the caller's fault; any other is the daemon's.
 type Daemon interface {
+	// Status is all but the meter's, which takes a look at processes.
 	Status() Status
+	Meter() MeterStatus
 	AddGuest(GuestSpec) error
 	RemoveGuest(name string) error
 	SetGuest(name string, patch GuestPatch) error

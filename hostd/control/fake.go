@@ -215,6 +215,9 @@ func (f *Fake) known(name string) error {
 	return fmt.Errorf("source %w", ErrNotFound)
 }
 
+// Meter is that of the snapshot.
+func (f *Fake) Meter() MeterStatus { return f.Status().Meter }
+
 // RNG gives what the Fake was given.
 func (f *Fake) RNG() (RNG, error) {
 	if f.Readers == nil {

@@ -92,6 +92,7 @@ func (s *statusOnly) Write(p []byte) (int, error) { return len(p), nil }
 
 func (a api) status(w http.ResponseWriter, _ *http.Request) {
 	s := a.daemon.Status()
+	s.Meter = a.daemon.Meter()
 	s.Warnings, s.Sources = orEmpty(s.Warnings), orEmpty(s.Sources)
 	s.Classes, s.Guests = orEmpty(s.Classes), orEmpty(s.Guests)
 	s.Reservoir.Origins, s.Guard.Refused.By = orEmpty(s.Reservoir.Origins), orEmpty(s.Guard.Refused.By)

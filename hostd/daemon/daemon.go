@@ -119,7 +119,7 @@ func New(cfg *config.Config, log *events.Log, opt Options) (*Daemon, error) {
 func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	tasks, ctx := errgroup.WithContext(ctx)
 	d.ctx = ctx
-	server := control.NewServer(d.config.Control, d, metrics.Handler(d.Status, d.RNG, d.waits))
+	server := control.NewServer(d.config.Control, d, metrics.Handler(d.whole, d.RNG, d.waits))
 	if err := server.Listen(); err != nil {
 		return err
 	}
@@ -180,7 +180,6 @@ func (d *Daemon) warn(kind, subject, message string) { d.event(slog.LevelWarn, k
 
 // Status is a snapshot.
 func (d *Daemon) Status() control.Status {
-	meter := d.gauge.status() // looks at processes: not under the lock
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	stats := d.reservoir.Stats()
@@ -204,7 +203,6 @@ func (d *Daemon) Status() control.Status {
 		Libvirt:    d.libvirtStatus(),
 		Xen:        d.xenStatus(),
 		Guard:      d.shield.status(),
-		Meter:      meter,
 		Warnings:   append(append([]string{}, d.warnings...), d.unmet...),
 	}
 	if w := d.shield.warning(); w != "" {

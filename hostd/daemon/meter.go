@@ -43,25 +43,6 @@ func startMeter(cfg *config.Config) *gauge {
 	return g
 }
 
-// await waits until it is up, and says why it is not. It is closed when ctx ends.
-func (g *gauge) await(ctx context.Context) error {
-	if g.process == nil {
-		if g.mode == config.MeterOff {
-			return nil
-		}
-		return g.err
-	}
-	stop := context.AfterFunc(ctx, g.close)
-	err := g.process.Attached()
-	g.mu.Lock()
-	g.up, g.err = err == nil, err
-	g.mu.Unlock()
-	if err != nil && stop() {
-		g.process.Close()
-	}
-	return err
-}
-
 // close ends the process. What it has counted is gone.
 func (g *gauge) close() {
 	if g.process == nil {
@@ -71,13 +52,6 @@ func (g *gauge) close() {
 	g.closed = true
 	g.mu.Unlock()
 	g.process.Close()
-}
-
-// lost says that where it is not up, hostd has not ended it.
-func (g *gauge) lost() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return !g.closed
 }
 
 // read reads the meter, and says why it cannot.
@@ -94,12 +68,45 @@ func (g *gauge) read() (meter.Reading, error) {
 	return g.process.Read()
 }
 
-func (g *gauge) status() control.MeterStatus {
-	s := control.MeterStatus{Mode: g.mode}
+// watchMeter is the task that says where there is no meter, from the start or any more.
+func (d *Daemon) watchMeter(ctx context.Context) error {
+	g := d.gauge
 	if g.mode == config.MeterOff {
+		return nil
+	}
+	if g.process != nil {
+		defer context.AfterFunc(ctx, g.close)()
+		g.await()
+		<-g.process.Ended()
+	}
+	_, err := g.read()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err != nil && !g.closed {
+		d.warn("meter_down", "", "who reads the kernel's random devices is not seen: "+err.Error())
+	}
+	return nil
+}
+
+// await waits until the process has attached. One that could not ends.
+func (g *gauge) await() {
+	err := g.process.Attached()
+	g.mu.Lock()
+	g.up, g.err = err == nil, err
+	g.mu.Unlock()
+	if err != nil {
+		g.process.Close()
+	}
+}
+
+// Meter tells how it is seen who reads randomness from the kernel, and who does so past
+// hostd.
+func (d *Daemon) Meter() control.MeterStatus {
+	s := control.MeterStatus{Mode: d.gauge.mode}
+	if d.gauge.mode == config.MeterOff {
 		return s
 	}
-	r, err := g.read()
+	r, err := d.gauge.read()
 	if err != nil {
 		s.Error = err.Error()
 		return s
@@ -108,22 +115,11 @@ func (g *gauge) status() control.MeterStatus {
 	return s
 }
 
-// watchMeter is the task that says where there is no meter, from the start or any more.
-func (d *Daemon) watchMeter(ctx context.Context) error {
-	err := d.gauge.await(ctx)
-	lost := d.gauge.lost()
-	if err == nil && d.gauge.process != nil {
-		select {
-		case <-ctx.Done():
-		case <-d.gauge.process.Ended():
-			lost = d.gauge.lost()
-			_, err = d.gauge.read()
-		}
-	}
-	if err != nil && lost {
-		d.warn("meter_down", "", "who reads the kernel's random devices is not seen: "+err.Error())
-	}
-	return nil
+// whole is the status with the meter's.
+func (d *Daemon) whole() control.Status {
+	s := d.Status()
+	s.Meter = d.Meter()
+	return s
 }
 
 // RNG tells who reads randomness from the kernel.

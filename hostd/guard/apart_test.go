@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,7 +54,7 @@ func apart(t *testing.T, body func(*testing.T), how ...func(*exec.Cmd)) {
 	case err != nil:
 		t.Fatalf("in a process of its own: %v\n%s", err, said)
 	case bytes.Contains(said, []byte("--- SKIP")):
-		t.Skipf("in a process of its own:\n%s", said)
+		need.Unmet(t, fmt.Sprintf("in a process of its own:\n%s", said))
 	case !bytes.Contains(said, []byte("--- PASS")):
 		t.Fatalf("in a process of its own nothing was run:\n%s", said)
 	}
