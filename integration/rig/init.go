@@ -125,7 +125,7 @@ func (p *Program) Memory(ctx context.Context) (job.Memory, error) {
 	return *a.Proc, nil
 }
 
-// Stop ends the program (SIGTERM) and returns how it ended.
+// Stop ends the program (SIGTERM), unless it has ended, and returns how it ended.
 func (p *Program) Stop(ctx context.Context) (job.Exit, error) {
 	if _, err := p.guest.ask(ctx, job.Command{Do: job.Stop, Target: p.answers.id}); err != nil {
 		return job.Exit{}, err

@@ -76,6 +76,7 @@ func TestGuest(t *testing.T) {
 	if err != nil || exit.Code == 0 {
 		t.Errorf("a second init: %+v, %v", exit, err)
 	}
+	stopsWhatHasEnded(ctx, t, g, exit)
 	beat, err := g.Heartbeat(ctx)
 	if err != nil || beat.Beats == 0 || beat.Late > 0 {
 		t.Errorf("heartbeat: %+v, %v", beat, err)
@@ -83,6 +84,20 @@ func TestGuest(t *testing.T) {
 	standsStill(ctx, t, g)
 	if err := g.PowerOff(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+// stopsWhatHasEnded sees that a program which has ended by itself is told as it ended.
+func stopsWhatHasEnded(ctx context.Context, t *testing.T, g *Guest, like job.Exit) {
+	p, err := g.Start(ctx, "/init")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err == nil && ctx.Err() == nil {
+		_, err = p.Memory(ctx)
+	}
+	if exit, err := p.Stop(ctx); err != nil || exit.Code != like.Code {
+		t.Errorf("stopped after it had ended: %+v, %v, want %+v", exit, err, like)
 	}
 }
 

@@ -60,7 +60,7 @@ func (s *session) do(c job.Command) {
 	case job.Read:
 		err = s.read(c, &reply)
 	case job.Stop:
-		err = s.stop(c.Target)
+		s.stop(c.Target)
 	case job.Run:
 		reply.Exit, err = run(c)
 	case job.Start:
@@ -109,15 +109,14 @@ func (s *session) began(id uint64, stop func()) (ended func()) {
 	}
 }
 
-func (s *session) stop(id uint64) error {
+// stop ends what a command began. What has ended by itself has said how, or is about to.
+func (s *session) stop(id uint64) {
 	s.mu.Lock()
 	stop := s.running[id]
 	s.mu.Unlock()
-	if stop == nil {
-		return fmt.Errorf("nothing runs under number %d", id)
+	if stop != nil {
+		stop()
 	}
-	stop()
-	return nil
 }
 
 // patient waits through the moment in which the driver does not know yet that
