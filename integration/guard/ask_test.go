@@ -6,10 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net"
-	"net/http"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -139,57 +137,9 @@ func counted(s control.Status) map[string]uint64 {
 // awaitEvents waits until hostd's events of one kind are as wanted.
 func awaitEvents(ctx context.Context, t *testing.T, d *rig.Daemon, kind string, wanted func([]events.Event) bool) {
 	t.Helper()
-	for all := eventsOf(ctx, t, d, kind); !wanted(all); all = eventsOf(ctx, t, d, kind) {
+	for all := d.EventsOf(ctx, t, kind); !wanted(all); all = d.EventsOf(ctx, t, kind) {
 		if rig.Sleep(ctx, 20*time.Millisecond) != nil {
 			t.Fatalf("hostd's events of kind %s are not as wanted: %+v", kind, all)
 		}
 	}
-}
-
-// eventsOf are hostd's events of one kind.
-func eventsOf(ctx context.Context, t *testing.T, d *rig.Daemon, kind string) (all []events.Event) {
-	t.Helper()
-	client := control.Dial(d.Control)
-	defer client.Close()
-	err := client.Events(ctx, 0, false, func(e events.Event) error {
-		if e.Kind == kind {
-			all = append(all, e)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
-
-// metrics are the lines of hostd's metrics that begin so, by what is before the value.
-func metrics(ctx context.Context, t *testing.T, d *rig.Daemon, prefix string) map[string]string {
-	t.Helper()
-	client := &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", d.Control)
-		},
-	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://hostd/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := client.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := map[string]string{}
-	for line := range strings.Lines(string(text)) {
-		if i := strings.LastIndexByte(line, ' '); strings.HasPrefix(line, prefix) {
-			lines[line[:i]] = strings.TrimSpace(line[i:])
-		}
-	}
-	return lines
 }

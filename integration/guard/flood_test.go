@@ -44,7 +44,7 @@ func TestFlood(t *testing.T) {
 	for suppressed := ""; suppressed == ""; {
 		rig.Pause(ctx, t, time.Second)
 		h.refuses(ctx, t, try{Do: "socket", Domain: unix.AF_INET, Type: unix.SOCK_STREAM}, syscall.EPERM)
-		all := eventsOf(ctx, t, h.Daemon, tried)
+		all := h.EventsOf(ctx, t, tried)
 		if len(all) > said {
 			t.Fatalf("%d events were made of it, want at most %d", len(all), said)
 		}

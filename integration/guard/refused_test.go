@@ -84,7 +84,7 @@ func TestRefused(t *testing.T) {
 	}
 	for family, n := range want {
 		name := fmt.Sprintf("headgate_guard_refused_total{family=%q,process=%q}", family, "taken")
-		if got := metrics(ctx, t, h.Daemon, "headgate_guard_refused_total"); got[name] != fmt.Sprint(n) {
+		if got := h.Metrics(ctx, t, "headgate_guard_refused_total"); got[name] != fmt.Sprint(n) {
 			t.Errorf("%s is %q, want %d; there are %v", name, got[name], n, got)
 		}
 	}

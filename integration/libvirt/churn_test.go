@@ -3,12 +3,9 @@
 package libvirt
 
 import (
-	"bufio"
 	"context"
 	"flag"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -138,40 +135,16 @@ func (f footprint) String() string {
 
 func (h *host) footprint(ctx context.Context, t *testing.T) footprint {
 	t.Helper()
-	m := h.metrics(ctx, t)
+	is := func(metric string) float64 {
+		value, err := strconv.ParseFloat(h.hostd.Metrics(ctx, t, metric+" ")[metric], 64)
+		if err != nil {
+			t.Fatalf("%s: %v", metric, err)
+		}
+		return value
+	}
 	resident, err := load.RSS(h.hostd.PID())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return footprint{m["go_goroutines"], m["process_open_fds"], resident}
-}
-
-// metrics are those without labels.
-func (h *host) metrics(ctx context.Context, t *testing.T) map[string]float64 {
-	t.Helper()
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", h.hostd.Control)
-	}}
-	defer transport.CloseIdleConnections()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://hostd/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := transport.RoundTrip(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	all := map[string]float64{}
-	lines := bufio.NewScanner(answer.Body)
-	for lines.Scan() {
-		name, value, _ := strings.Cut(lines.Text(), " ")
-		if n, err := strconv.ParseFloat(value, 64); err == nil {
-			all[name] = n
-		}
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return all
+	return footprint{is("go_goroutines"), is("process_open_fds"), resident}
 }

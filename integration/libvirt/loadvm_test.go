@@ -68,7 +68,7 @@ func TestPutBack(t *testing.T) {
 			return errors.Join(d.Save(ctx, file), virsh("restore", file, "--paused")(), virsh("resume", d.UUID)())
 		}, newQEMU},
 	} {
-		last, since := h.lastEvent(ctx, t), time.Now()
+		last, since := h.hostd.LastEvent(ctx, t), time.Now()
 		if err := c.do(); err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
@@ -102,7 +102,7 @@ func port(path string) string {
 func (h *host) reseeded(ctx context.Context, t *testing.T, last uint64, guest, push string) time.Time {
 	t.Helper()
 	for over := time.Now().Add(20 * time.Second); ; {
-		pushed, all := false, h.events(ctx, t, last)
+		pushed, all := false, h.hostd.Events(ctx, t, last)
 		for _, e := range all {
 			switch {
 			case e.Subject != guest:

@@ -20,7 +20,7 @@ func TestAnothersSocket(t *testing.T) {
 	h.hooked(ctx, t)
 	victim := shell(t, "victim", "e7a0c1b2-91ab-4f6e-8a52-0b7a2c1de001", "", egd(guestSocket("victim")))
 	thief := shell(t, "thief", "e7a0c1b2-91ab-4f6e-8a52-0b7a2c1de002", policy(`class="gold"`), egd(guestSocket("victim")))
-	last := h.lastEvent(ctx, t)
+	last := h.hostd.LastEvent(ctx, t)
 	start(ctx, t, thief, "--paused")
 	start(ctx, t, victim, "--paused")
 	g := h.hostd.AwaitGuest(ctx, t, "victim", "it is connected, and the other was refused", func(g control.GuestStatus) bool {
@@ -30,7 +30,7 @@ func TestAnothersSocket(t *testing.T) {
 		t.Errorf("victim is %+v, %+v", g, g.Domain)
 	}
 	var miswired string
-	for _, e := range h.events(ctx, t, last) {
+	for _, e := range h.hostd.Events(ctx, t, last) {
 		if e.Kind == "domain_miswired" && e.Subject == "thief" {
 			miswired = e.Message
 			for _, f := range e.Fields {
@@ -40,7 +40,7 @@ func TestAnothersSocket(t *testing.T) {
 	}
 	t.Logf("miswired: %q", miswired)
 	if miswired == "" {
-		t.Errorf("no event says that thief is miswired: %+v", h.events(ctx, t, last))
+		t.Errorf("no event says that thief is miswired: %+v", h.hostd.Events(ctx, t, last))
 	}
 	t.Logf("refused: %q", h.refusals(ctx, t, last, "victim"))
 	// The thief is started again while the victim is served.

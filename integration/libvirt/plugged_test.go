@@ -40,13 +40,13 @@ func TestPlugged(t *testing.T) {
 		return
 	}
 	t.Log("after a restart of hostd QEMU did not connect by itself")
-	last := h.lastEvent(ctx, t)
+	last := h.hostd.LastEvent(ctx, t)
 	h.do(ctx, t, "libvirt", "attach", "db2", "--live", "--replace")
 	h.firstBytes(ctx, t, d)
 	if g := h.fed(ctx, t, "db2"); g.Class != "silver" {
 		t.Errorf("db2 is %+v", g)
 	}
-	for _, e := range h.events(ctx, t, last) {
+	for _, e := range h.hostd.Events(ctx, t, last) {
 		if e.Kind == "domain_miswired" {
 			t.Errorf("while it was mended: %+v", e)
 		}

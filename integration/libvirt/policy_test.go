@@ -50,7 +50,7 @@ func TestPolicy(t *testing.T) {
 		{`<policy class="silver"/>`, "silver", 4 * kib, 2, ""},
 		{"", "default", kib, 1, ""},
 	} {
-		last := h.lastEvent(ctx, t)
+		last := h.hostd.LastEvent(ctx, t)
 		begun := time.Now()
 		if c.policy != "-" {
 			setPolicy(ctx, t, d, c.policy)
@@ -61,7 +61,7 @@ func TestPolicy(t *testing.T) {
 		t.Logf("%s after %s: class %s, rate %v, weight %d %v", c.policy, time.Since(begun).Round(time.Millisecond),
 			g.Class, g.Rate, g.Weight, g.Domain.Problems)
 		if c.problem != "" && c.policy != "-" && !h.warned(ctx, t, last, "greedy", c.problem) {
-			t.Errorf("%s: no event says so: %+v", c.policy, h.events(ctx, t, last))
+			t.Errorf("%s: no event says so: %+v", c.policy, h.hostd.Events(ctx, t, last))
 		}
 	}
 	h.destroy(ctx, t, d, "greedy")
@@ -86,7 +86,7 @@ func told(d *control.DomainStatus, word string) bool {
 // warned tells whether there was a warning about the domain's policy.
 func (h *host) warned(ctx context.Context, t *testing.T, since uint64, domain, word string) bool {
 	t.Helper()
-	for _, e := range h.events(ctx, t, since) {
+	for _, e := range h.hostd.Events(ctx, t, since) {
 		all := e.Message
 		for _, f := range e.Fields {
 			all += " " + f

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"headgate/hostd/control"
-	"headgate/hostd/events"
 
 	"golang.org/x/sys/unix"
 )
@@ -54,7 +53,7 @@ func (r *running) strangers(ctx context.Context, t *testing.T) {
 			t.Fatal(err)
 		}
 		before := r.pipe(ctx, t, "db1")
-		last := r.lastEvent(ctx, t)
+		last := r.hostd.LastEvent(ctx, t)
 		if got := r.visit(t, c.uid, socket); got > 0 {
 			t.Errorf("%s got %d bytes", c.who, got)
 		}
@@ -146,35 +145,12 @@ func (h *host) pipe(ctx context.Context, t *testing.T, guest string) control.Pip
 	return h.hostd.AwaitGuest(ctx, t, guest, "guest "+guest+" has one pipe", func(g control.GuestStatus) bool { return len(g.Pipes) == 1 }).Pipes[0]
 }
 
-// lastEvent is the number of the newest event.
-func (h *host) lastEvent(ctx context.Context, t *testing.T) (last uint64) {
-	t.Helper()
-	for _, e := range h.events(ctx, t, 0) {
-		last = e.Seq
-	}
-	return last
-}
-
 func (h *host) refusals(ctx context.Context, t *testing.T, since uint64, guest string) (said []string) {
 	t.Helper()
-	for _, e := range h.events(ctx, t, since) {
+	for _, e := range h.hostd.Events(ctx, t, since) {
 		if e.Kind == "peer_refused" && e.Subject == guest {
 			said = append(said, e.Fields["peer"]+": "+e.Fields["error"])
 		}
 	}
 	return said
-}
-
-func (h *host) events(ctx context.Context, t *testing.T, since uint64) (all []events.Event) {
-	t.Helper()
-	client := control.Dial(h.hostd.Control)
-	defer client.Close()
-	err := client.Events(ctx, since, false, func(e events.Event) error {
-		all = append(all, e)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
 }

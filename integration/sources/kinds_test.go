@@ -124,11 +124,10 @@ func try(ctx context.Context, t *testing.T, dir string, k kind) string {
 		claim = "counts nothing"
 	}
 	if k.gone != nil {
-		since := lastEvent(ctx, t, d)
+		since := d.LastEvent(ctx, t)
 		k.gone()
 		away := awaitSource(ctx, t, d, k.name, "gone", state(backends.Missing))
-		list, _ := eventsSince(ctx, t, d, since)
-		wantEvent(t, list, backends.SourceLost, k.name)
+		wantEvent(t, d.Events(ctx, t, since), backends.SourceLost, k.name)
 		before := conditioned(ctx, t, d)
 		k.back(t)
 		back := awaitSource(ctx, t, d, k.name, "back", func(s backends.Status) bool {

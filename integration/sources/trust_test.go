@@ -133,14 +133,13 @@ func (s *trio) await(ctx context.Context, t *testing.T, want string, names ...st
 // phase begins what logged looks at.
 func (s *trio) phase(ctx context.Context, t *testing.T) {
 	t.Helper()
-	s.before = lastEvent(ctx, t, s.Daemon)
+	s.before = s.LastEvent(ctx, t)
 }
 
 // logged looks for an event of this phase.
 func (s *trio) logged(ctx context.Context, t *testing.T, kind, subject string) {
 	t.Helper()
-	list, _ := eventsSince(ctx, t, s.Daemon, s.before)
-	wantEvent(t, list, kind, subject)
+	wantEvent(t, s.Events(ctx, t, s.before), kind, subject)
 }
 
 // What a guest gets.
@@ -169,9 +168,7 @@ func (s *trio) step(ctx context.Context, t *testing.T, what string, full, drbg b
 	if got := drbg1 > drbg0; got != drbg {
 		t.Errorf("%s: the generator gives: %v, want %v", what, got, drbg)
 	}
-	for _, line := range metrics(ctx, t, s.Daemon, "headgate_source_up") {
-		t.Log("  ", line)
-	}
+	t.Log("  ", s.Metrics(ctx, t, "headgate_source_up"))
 }
 
 // unused fails the test if the fifo was credited for more than the whole windows
@@ -189,10 +186,10 @@ func (s *trio) unused(ctx context.Context, t *testing.T, sound uint64) {
 	if fifo.Startups != 1 || used > float64(most) || fifo.Failures[health.RCT] == 0 {
 		t.Errorf("used %.0f of %d, %d start-up tests passed, failures %v", used, most, fifo.Startups, fifo.Failures)
 	}
-	if lines := metrics(ctx, t, s.Daemon, `headgate_source_health_failures_total{source="fifo"`); len(lines) == 0 {
+	if counts := s.Metrics(ctx, t, `headgate_source_health_failures_total{source="fifo"`); len(counts) == 0 {
 		t.Error("no metric counts its failures")
 	} else {
-		t.Log("  ", strings.Join(lines, "\n   "))
+		t.Log("  ", counts)
 	}
 }
 

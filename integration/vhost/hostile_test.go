@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"headgate/hostd/control"
-	"headgate/hostd/events"
 	"headgate/integration/rig"
 	"headgate/kvm/vhost/vhosttest"
 )
@@ -142,7 +141,7 @@ func TestHostileDevice(t *testing.T) {
 // stop attacks, and sees that the device is stopped for that, and that hostd says so.
 func stop(ctx context.Context, t *testing.T, d *rig.Daemon, path string, a attack) {
 	t.Helper()
-	was := broken(ctx, t, d)
+	was := d.EventsOf(ctx, t, "guest_broken")
 	f := started(ctx, t, path)
 	if err := a.does(f); err != nil {
 		t.Fatalf("%s: %v", a.name, err)
@@ -152,7 +151,7 @@ func stop(ctx context.Context, t *testing.T, d *rig.Daemon, path string, a attac
 	if p := d.AwaitGuest(ctx, t, "hostile", "it is stopped", alone).Pipes[0]; p.Errors == 0 {
 		t.Errorf("%s: no counter says so: %+v", a.name, p)
 	}
-	now := broken(ctx, t, d)
+	now := d.EventsOf(ctx, t, "guest_broken")
 	if len(now) != len(was)+1 {
 		t.Fatalf("%s: hostd does not say why the device was stopped: %v", a.name, now)
 	}
@@ -191,23 +190,6 @@ func gone(ctx context.Context, t *testing.T, what string, f *vhosttest.Front) {
 	case <-ctx.Done():
 		t.Fatal(ctx.Err())
 	}
-}
-
-// broken are hostd's events of devices that were stopped for what they did.
-func broken(ctx context.Context, t *testing.T, d *rig.Daemon) (all []events.Event) {
-	t.Helper()
-	client := control.Dial(d.Control)
-	defer client.Close()
-	err := client.Events(ctx, 0, false, func(e events.Event) error {
-		if e.Kind == "guest_broken" {
-			all = append(all, e)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
 }
 
 // reading is a device whose driver reads without pause, until the test ends.
