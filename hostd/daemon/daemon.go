@@ -119,7 +119,7 @@ func New(cfg *config.Config, log *events.Log, opt Options) (*Daemon, error) {
 func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	tasks, ctx := errgroup.WithContext(ctx)
 	d.ctx = ctx
-	server := control.NewServer(d.config.Control, d, metrics.Handler(d.whole, d.RNG, d.waits))
+	server := control.NewServer(d.config.Control, d, metrics.Handler(d.Status, d.RNG, d.waits))
 	if err := server.Listen(); err != nil {
 		return err
 	}

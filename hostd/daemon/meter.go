@@ -115,13 +115,6 @@ func (d *Daemon) Meter() control.MeterStatus {
 	return s
 }
 
-// whole is the status with the meter's.
-func (d *Daemon) whole() control.Status {
-	s := d.Status()
-	s.Meter = d.Meter()
-	return s
-}
-
 // RNG tells who reads randomness from the kernel.
 func (d *Daemon) RNG() (control.RNG, error) {
 	r, err := d.gauge.read()

@@ -127,7 +127,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		gauge(xenDomains, float64(s.Xen.Domains))
 		gauge(xenProblems, float64(s.Xen.ProblemCount))
 	}
-	guarded(s, counter, gauge)
+	guarded(s.Guard, counter, gauge)
 	for _, src := range s.Sources {
 		gauge(sourceUp, truth(src.State == backends.Up), src.Name)
 		gauge(sourceCredited, truth(src.Credited), src.Name)

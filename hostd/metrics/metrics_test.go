@@ -43,8 +43,6 @@ var snapshot = control.Status{
 	Xen:        control.XenStatus{Follow: true, Dom0: true, Connected: true, Domains: 5, ProblemCount: 2},
 	Guard: control.GuardStatus{Mode: "on", Up: true, Refused: guard.Refused{Inet: 3, Inet6: 1, By: []guard.Refusal{
 		{Family: "inet", Process: "hostd", PID: 42, Count: 2}, {Family: "inet", Process: "hostd", PID: 43, Count: 1}, {Family: "inet6", Process: "\xffcurl", PID: 44, Count: 1}}}},
-	Meter: control.MeterStatus{Mode: "on", Up: true, Unmetered: []control.Unmetered{
-		{Domain: "web9", PID: 7, Ways: []meter.Way{meter.HWRNG}, Bytes: 640}, {Domain: "web9", PID: 8, Ways: []meter.Way{meter.HWRNG}, Bytes: 64}, {PID: 9, Ways: []meter.Way{meter.Random}, Bytes: 1}}},
 }
 
 type byWay = map[meter.Way]uint64
@@ -57,6 +55,9 @@ func readers() (control.RNG, error) {
 			{PID: 1, Process: "dd", Cgroup: "/user.slice", Bytes: byWay{meter.Urandom: 1000000}, Calls: byWay{meter.Urandom: 250}},
 			{PID: 2, Process: "dd", Cgroup: "/user.slice", Gone: true, Bytes: byWay{meter.Urandom: 48500, meter.Getrandom: 16}, Calls: byWay{meter.Urandom: 5, meter.Getrandom: 1}},
 			{PID: 3, Process: "qemu-system-x86", Cgroup: `/machine.slice/machine-qemu\x2d1\x2dweb9.scope`, QEMU: true, Domain: "web9", Bytes: byWay{meter.Urandom: 64}, Calls: byWay{meter.Urandom: 4}},
+			{PID: 5, Process: "qemu-system-x86", QEMU: true, Domain: "web9", Bytes: byWay{meter.HWRNG: 640}, Calls: byWay{meter.HWRNG: 10}},
+			{PID: 7, Process: "qemu-system-x86", QEMU: true, Domain: "web9", Bytes: byWay{meter.HWRNG: 64}, Calls: byWay{meter.HWRNG: 1}},
+			{PID: 6, Process: "kvm", QEMU: true, Bytes: byWay{meter.Random: 1}, Calls: byWay{meter.Random: 1}},
 			{PID: 4, Process: "\xfe\n", Bytes: byWay{}, Calls: byWay{meter.Getrandom: 1}},
 		},
 		Other: meter.Other{Bytes: byWay{meter.Urandom: 12, meter.Getrandom: 32}, Calls: byWay{meter.Urandom: 1, meter.Getrandom: 1}},

@@ -15,6 +15,8 @@ var (
 
 	rngUserBytes = desc("rng_user_bytes_total", "Bytes of rng_read_bytes_total by who read them; domain is what a QEMU calls its guest. Processes of one name in one cgroup are one, also after they ended; (others) are those that were too many to be told apart.", "way", "process", "cgroup", "domain")
 	rngUserReads = desc("rng_user_reads_total", "Calls of rng_reads_total by who made them, likewise.", "way", "process", "cgroup", "domain")
+
+	unmetered = desc("rng_unmetered_bytes", "Bytes that a QEMU which runs now has read of /dev/hwrng, /dev/random or /dev/urandom of the host itself, past Headgate, by what it calls its domain.", "domain")
 )
 
 // drinkers turns what the meter shows into metrics.
@@ -66,5 +68,12 @@ func (d drinkers) Collect(out chan<- prometheus.Metric) {
 	for w, s := range sums {
 		counter(rngUserBytes, s.bytes, string(w.way), w.process, w.cgroup, w.domain)
 		counter(rngUserReads, s.calls, string(w.way), w.process, w.cgroup, w.domain)
+	}
+	past := map[string]uint64{}
+	for _, u := range control.UnmeteredIn(r.Meter) {
+		past[label(u.Domain)] += u.Bytes
+	}
+	for domain, n := range past {
+		out <- prometheus.MustNewConstMetric(unmetered, prometheus.GaugeValue, float64(n), domain)
 	}
 }
