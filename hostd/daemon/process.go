@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"headgate/hostd/config"
+	"headgate/hostd/kernel"
 )
 
 // spareDescriptors is what hostd needs beside its guests': sources, the control
@@ -49,12 +50,8 @@ func lockMemory() error {
 // mayLock says whether the limit does not hold for this process
 // (capabilities(7), CAP_IPC_LOCK).
 func mayLock() bool {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&header, &data[0]); err != nil {
-		return false
-	}
-	return data[0].Effective&(1<<unix.CAP_IPC_LOCK) != 0
+	held, err := kernel.Held()
+	return err == nil && held.Effective(unix.CAP_IPC_LOCK)
 }
 
 // descriptors is how many files a pipe has open at most: a socket and a client, or the

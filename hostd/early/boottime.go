@@ -16,12 +16,3 @@ func boottime() (Seconds, error) {
 	}
 	return Seconds(t.Nano()), nil
 }
-
-// release is the kernel's.
-func release() string {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return ""
-	}
-	return unix.ByteSliceToString(u.Release[:])
-}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"headgate/hostd/kernel"
 	"headgate/hostd/probe"
 )
 
@@ -52,7 +53,7 @@ func Trace(ctx context.Context, o Options) (Report, error) {
 		return Report{}, err
 	}
 	t := trace{options: o, generator: g, seen: seen{all: o.all}}
-	t.Kernel = release()
+	t.Kernel = kernel.Release()
 	if !was || o.all {
 		if t.tracer, err = attach(o.by); err != nil {
 			return Report{}, fmt.Errorf("who asks for randomness cannot be seen here: %w", err)

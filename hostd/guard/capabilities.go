@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"headgate/hostd/kernel"
 )
 
 // dropped is what nothing in hostd needs once its programs are attached.
@@ -19,13 +21,13 @@ var dropped = []uint{unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON}
 // that the kernel does not interrupt, such as of a generator behind /dev/hwrng that gives
 // nothing, or it stands still for as long.
 func Drop() error {
-	sets, err := effective()
+	sets, err := kernel.Held()
 	if err != nil {
 		return fmt.Errorf("drop capabilities: %w", err)
 	}
 	// The bounding set while CAP_SETPCAP is in force. Without it, a program that root
 	// executes may have them back, unless Confine has set no_new_privs.
-	if sets.has(unix.CAP_SETPCAP) {
+	if sets.Effective(unix.CAP_SETPCAP) {
 		for _, capability := range dropped {
 			if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, uintptr(capability), 0); errno != 0 {
 				return fmt.Errorf("drop capability %d from the bounding set: %w", capability, together(errno))
@@ -49,14 +51,14 @@ func Drop() error {
 	for i := range sets {
 		sets[i].Inheritable = 0
 	}
-	return sets.set()
+	return hold(sets)
 }
 
-// set gives them to all threads. Those of a Go program without cgo have the same ones,
+// hold gives them to all threads. Those of a Go program without cgo have the same ones,
 // unless it locks them.
-func (s *sets) set() error {
+func hold(sets kernel.Capabilities) error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(s)), 0); errno != 0 {
+	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&sets)), 0); errno != 0 {
 		return fmt.Errorf("set capabilities: %w", together(errno))
 	}
 	return nil
@@ -68,22 +70,4 @@ func together(errno syscall.Errno) error {
 		return fmt.Errorf("this hostd was built with cgo, and its threads cannot change together: build it with CGO_ENABLED=0: %w", errno)
 	}
 	return errno
-}
-
-// sets are the capabilities of a thread, as capset(2) has them.
-type sets [2]unix.CapUserData
-
-// effective are those of this thread, and with Go's, of all.
-func effective() (sets, error) {
-	var s sets
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	if err := unix.Capget(&header, &s[0]); err != nil {
-		return s, fmt.Errorf("read the capabilities: %w", err)
-	}
-	return s, nil
-}
-
-// has says if the capability is in force.
-func (s *sets) has(capability uint) bool {
-	return s[capability/32].Effective&(1<<(capability%32)) != 0
 }

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"headgate/hostd/kernel"
 )
 
 func TestDrop(t *testing.T) {
@@ -31,7 +33,7 @@ func TestDrop(t *testing.T) {
 		t.Errorf("%d threads were looked at", threads)
 	}
 	// The rest is as it was: it is root.
-	if has, err := effective(); err != nil || !has.has(unix.CAP_CHOWN) {
+	if has, err := kernel.Held(); err != nil || !has.Effective(unix.CAP_CHOWN) {
 		t.Errorf("the others: %v, %v", has, err)
 	}
 	if err := Drop(); err != nil {
@@ -129,12 +131,12 @@ func TestDropBesideARenouncedThread(t *testing.T) {
 		apart(t, nil, nobody(unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON, unix.CAP_CHOWN))
 		return
 	}
-	all, err := effective()
+	all, err := kernel.Held()
 	if err != nil {
 		t.Fatal(err)
 	}
 	all[0].Effective, all[0].Permitted = 0, 0
-	if err := all.set(); err != nil {
+	if err := hold(all); err != nil {
 		t.Fatal(err)
 	}
 	thread(t)(func() {
@@ -157,14 +159,14 @@ func TestDropNothing(t *testing.T) {
 		apart(t, nil, nobody(unix.CAP_CHOWN))
 		return
 	}
-	before, err := effective()
+	before, err := kernel.Held()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := Drop(); err != nil {
 		t.Fatal(err)
 	}
-	if after, err := effective(); err != nil || after != before || !after.has(unix.CAP_CHOWN) {
+	if after, err := kernel.Held(); err != nil || after != before || !after.Effective(unix.CAP_CHOWN) {
 		t.Errorf("%+v, %v, before: %+v", after, err, before)
 	}
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"headgate/hostd/kernel"
 )
 
 func unseen(path, folder string) error {
@@ -63,15 +65,15 @@ func refusal(what string, err error) error {
 
 // lacking says which of the capabilities the process has not: "" if none.
 func lacking(capabilities ...uint) string {
-	has, err := effective()
+	has, err := kernel.Held()
 	// CAP_SYS_ADMIN has the rights of all of them: capabilities(7).
-	if err != nil || has.has(unix.CAP_SYS_ADMIN) {
+	if err != nil || has.Effective(unix.CAP_SYS_ADMIN) {
 		return ""
 	}
 	names := map[uint]string{unix.CAP_BPF: "CAP_BPF", unix.CAP_NET_ADMIN: "CAP_NET_ADMIN", unix.CAP_PERFMON: "CAP_PERFMON"}
 	var lacks []string
 	for _, capability := range capabilities {
-		if !has.has(capability) {
+		if !has.Effective(capability) {
 			lacks = append(lacks, names[capability])
 		}
 	}
@@ -104,10 +106,4 @@ func filtered() bool {
 }
 
 // release names the kernel.
-func release() string {
-	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
-		return "this kernel"
-	}
-	return "this kernel (Linux " + unix.ByteSliceToString(name.Release[:]) + ")"
-}
+func release() string { return "this kernel (Linux " + kernel.Release() + ")" }

@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"headgate/hostd/kernel"
 )
 
 // notes are what no figure shows.
 func notes() []string {
-	release := "unknown"
-	if b, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		release = clean(strings.TrimSpace(string(b)))
-	}
+	release := kernel.Release()
 	var about string
 	switch library := vdso(); {
 	case library == nil:

@@ -3,10 +3,11 @@ package probe
 import (
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"headgate/hostd/kernel"
 )
 
 const (
@@ -22,7 +23,7 @@ func words(err error) error {
 	}
 	switch errno {
 	case syscall.EPERM, syscall.EACCES:
-		if status, err := os.ReadFile("/proc/thread-self/status"); err == nil && capable(string(status)) {
+		if held, err := kernel.Held(); err == nil && capable(held) {
 			return fmt.Errorf("this kernel forbids it whoever asks (lockdown, a security module): %w", errno)
 		}
 		return fmt.Errorf("it takes CAP_BPF and CAP_PERFMON (be root, or give the service AmbientCapabilities=): %w", errno)
@@ -34,17 +35,7 @@ func words(err error) error {
 	return err
 }
 
-// Of include/uapi/linux/capability.h.
-const (
-	capSysAdmin = 21 // holds the other two
-	capPerfmon  = 38
-	capBPF      = 39
-)
-
-// capable is whether a process with that /proc/PID/status has the rights to trace.
-func capable(status string) bool {
-	_, rest, _ := strings.Cut(status, "\nCapEff:\t")
-	line, _, _ := strings.Cut(rest, "\n")
-	has, err := strconv.ParseUint(line, 16, 64)
-	return err == nil && (has>>capSysAdmin&1 == 1 || has>>capPerfmon&1 == 1 && has>>capBPF&1 == 1)
+// capable is whether these are the rights to trace: capabilities(7).
+func capable(held kernel.Capabilities) bool {
+	return held.Effective(unix.CAP_SYS_ADMIN) || held.Effective(unix.CAP_PERFMON) && held.Effective(unix.CAP_BPF)
 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"headgate/hostd/kernel"
 	"headgate/hostd/meter"
 )
 
@@ -81,7 +82,7 @@ func run(ctx context.Context, pairs int, turn, idle time.Duration) error {
 func here(ctx context.Context, pairs int, each time.Duration) error {
 	m, err := meter.Attach(options(fentry))
 	if err != nil {
-		fmt.Printf("Linux %s, this machine's own: not measured: %v\n", release(), err)
+		fmt.Printf("Linux %s, this machine's own: not measured: %v\n", kernel.Release(), err)
 		return nil
 	}
 	if err := m.Close(); err != nil {

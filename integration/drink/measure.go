@@ -11,6 +11,7 @@ import (
 	"time"
 	"unsafe"
 
+	"headgate/hostd/kernel"
 	"headgate/hostd/meter"
 
 	"golang.org/x/sys/unix"
@@ -52,7 +53,7 @@ func measure(ctx context.Context, how string, pairs int, each time.Duration) (f 
 	// The calls are made by this one thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	f = figures{How: how, Kernel: release()}
+	f = figures{How: how, Kernel: kernel.Release()}
 	dd, reads, err := calibrate(ctx, each)
 	if err != nil {
 		return f, err
@@ -184,13 +185,4 @@ func getrandom(calls int) (turn, error) {
 	took := time.Since(begun)
 	after, err := used()
 	return turn{Took: took, CPU: time.Duration(after.Nano() - before.Nano())}, err
-}
-
-// release is the kernel's, as uname -r says it.
-func release() string {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return err.Error()
-	}
-	return unix.ByteSliceToString(u.Release[:])
 }
