@@ -82,9 +82,8 @@ func (t *ttys) with(link *tie) (*tty, error) {
 		return nil, err
 	}
 	s := &tty{stream: in, link: link, again: t.last != nil}
-	// Nobody writes that node: after the first signal each is a resume.
-	set := false
-	s.stop, err = link.follow("domid", func() bool { first := !set; set = true; return first }, s.forsake)
+	// Nobody writes that node: each signal is a resume.
+	s.stop, err = link.follow("domid", func() bool { return false }, s.forsake)
 	if err != nil {
 		_ = s.close()
 		return nil, err

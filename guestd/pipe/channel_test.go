@@ -139,8 +139,10 @@ func TestChannelIsFlushedAfterRestore(t *testing.T) {
 	defer func() { _ = open.Close() }()
 	xen.Restore(5, 6)
 	name(t, xen, 6)
-	for !p.(*renewed).now.(*tty).moot.Load() {
-		time.Sleep(time.Millisecond)
+	for end := time.Now().Add(patience); !p.(*renewed).now.(*tty).moot.Load(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the restore was not seen")
+		}
 	}
 	push(t, master, "stale")
 	go func() {

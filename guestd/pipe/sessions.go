@@ -47,11 +47,11 @@ func newSessions(s *store, path string, listen func(*tie, string) (ring, error))
 		return nil, err
 	}
 	p := &sessions{path: path, tie: t, listen: listen, calls: make(chan struct{}, 1), quit: make(chan struct{}), before: ErrSoon, free: func() {}}
-	// The first signal is that the watch was set.
 	if p.unbind, err = t.follow(BellPath, func() bool { p.ring(); return true }, func() {}); err != nil {
 		t.leave()
 		return nil, err
 	}
+	p.ring() // it may have rung before
 	return p, nil
 }
 

@@ -84,13 +84,19 @@ func (t *tie) leave() {
 	}
 }
 
-// follow sets a watch, and calls look at each signal of it, the first of which is
-// that it was set; after a resume the kernel sets it again. When look says no, or
-// the connection is lost, it calls over. The watch ends by then or by stop.
+// follow sets a watch, and returns after its first signal, which is that it was set: one
+// of a resume, at which the kernel sets it again, could not be told from that later. It
+// calls look at each that comes then. When look says no, or the connection is lost, it
+// calls over. The watch ends by then or by stop.
 func (t *tie) follow(path string, look func() bool, over func()) (stop func(), err error) {
 	w, err := t.Watch(path)
 	if err != nil {
 		return nil, err
+	}
+	select {
+	case <-w.C:
+	case <-t.Done():
+		return nil, t.Err()
 	}
 	quit := make(chan struct{})
 	done := make(chan struct{})
