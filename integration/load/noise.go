@@ -29,6 +29,17 @@ type Noise struct {
 	done  chan struct{}
 }
 
+// A supply that is short is to stay so when this machine, or one process on it, has stood
+// still for a moment: what came at once after that would be for everybody who waits,
+// whatever their weights.
+const (
+	held   = 50 * time.Millisecond // is the most that the FIFO holds, unless a page is more
+	missed = 20 * time.Millisecond // is the most that is made up for, unless two pieces are more
+)
+
+// rawIn is how many raw bytes come in that time.
+func rawIn(d time.Duration, rate float64) int { return int(rate * rawPerBlock / 64 * d.Seconds()) }
+
 // StartNoise makes the FIFO and writes to it until Close.
 func StartNoise(ctx context.Context, path string, rate float64) (*Noise, error) {
 	if err := unix.Mkfifo(path, 0o600); err != nil {
@@ -39,9 +50,25 @@ func StartNoise(ctx context.Context, path string, rate float64) (*Noise, error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := hold(file, max(os.Getpagesize(), rawIn(held, rate))); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("make FIFO %s smaller: %w", path, err)
+	}
 	n := &Noise{Path: path, file: file, rates: make(chan float64), done: make(chan struct{})}
 	go n.write(ctx, rate)
 	return n, nil
+}
+
+// hold has a FIFO hold so many bytes (F_SETPIPE_SZ, fcntl(2)).
+func hold(fifo *os.File, bytes int) error {
+	raw, err := fifo.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if cerr := raw.Control(func(fd uintptr) { _, err = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, bytes) }); cerr != nil {
+		return cerr
+	}
+	return err
 }
 
 // SetRate changes the rate from now on. What is in the FIFO already stays.
@@ -56,8 +83,8 @@ func (n *Noise) SetRate(rate float64) {
 // tests, so that a slow noise does not wake its reader for every few bytes.
 const piece = 256
 
-// write keeps to the rate over the whole time since it was set: a tick that comes
-// late is made up for, but not a reader that takes less.
+// write keeps to the rate: a tick that comes late is made up for, but not one that comes
+// very late, nor a reader that takes less.
 func (n *Noise) write(ctx context.Context, rate float64) {
 	defer close(n.done)
 	ticks := time.NewTicker(5 * time.Millisecond)
@@ -72,7 +99,8 @@ func (n *Noise) write(ctx context.Context, rate float64) {
 			start, written = time.Now(), 0
 		case <-ticks.C:
 		}
-		due := int(rate * rawPerBlock / 64 * time.Since(start).Seconds())
+		due := rawIn(time.Since(start), rate)
+		written = max(written, due-max(2*piece, rawIn(missed, rate)))
 		for due-written >= piece {
 			p := buf[:min(due-written, len(buf))]
 			clear(p)
