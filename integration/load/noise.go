@@ -35,6 +35,7 @@ type Noise struct {
 const (
 	held   = 50 * time.Millisecond // is the most that the FIFO holds, unless a page is more
 	missed = 20 * time.Millisecond // is the most that is made up for, unless two pieces are more
+	usual  = 64 << 10              // bytes, is what a FIFO holds: pipe(7)
 )
 
 // rawIn is how many raw bytes come in that time.
@@ -50,7 +51,7 @@ func StartNoise(ctx context.Context, path string, rate float64) (*Noise, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := hold(file, max(os.Getpagesize(), rawIn(held, rate))); err != nil {
+	if err := hold(file, min(max(rawIn(held, rate), os.Getpagesize()), usual)); err != nil {
 		file.Close()
 		return nil, fmt.Errorf("make FIFO %s smaller: %w", path, err)
 	}

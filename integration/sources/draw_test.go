@@ -29,6 +29,9 @@ func guest(name, class, dir string) (text, socket string) {
 	return fmt.Sprintf("\n[[guest]]\nname = %q\nclass = %q\npipes = [%q]\n", name, class, "egd:"+socket), socket
 }
 
+// request is what such a guest asks for at once, in bytes.
+const request = 64
+
 // drawn is a guest that asks as soon as it has been answered.
 type drawn struct {
 	bytes atomic.Uint64
@@ -44,7 +47,7 @@ func draw(ctx context.Context, t *testing.T, socket string, seen *rig.Blocks) *d
 	}
 	d, done := new(drawn), make(chan error, 1)
 	go func() {
-		client, stream, buf := egd.NewClient(conn), seen.Stream(socket), make([]byte, 64)
+		client, stream, buf := egd.NewClient(conn), seen.Stream(socket), make([]byte, request)
 		for {
 			n, err := client.Read(buf)
 			stream.Add(buf[:n])
