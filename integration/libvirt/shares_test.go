@@ -3,7 +3,6 @@
 package libvirt
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -65,10 +64,10 @@ func TestSharesByWeight(t *testing.T) {
 	h.supply(t, supply)
 	h.drained(ctx, t)
 	rig.Pause(ctx, t, time.Second) // what the pipe to hostd still had has gone, too
-	before := h.given(ctx, t, "light", "heavy")
+	before, made0 := rig.Given(h.status(ctx, t), "light", "heavy")
 	rig.Pause(ctx, t, measured)
-	after := h.given(ctx, t, "light", "heavy")
-	light, heavy, made := after["light"]-before["light"], after["heavy"]-before["heavy"], after[conditioned]-before[conditioned]
+	after, made := rig.Given(h.status(ctx, t), "light", "heavy")
+	light, heavy, made := after[0]-before[0], after[1]-before[1], made-made0
 	ratio := heavy / light
 	t.Logf("in %s light got %.0f bytes and heavy %.0f, %.3f times as much; together %.0f bytes/s of %.0f", measured, light, heavy, ratio,
 		(light+heavy)/measured.Seconds(), made/measured.Seconds())
@@ -83,20 +82,4 @@ func TestSharesByWeight(t *testing.T) {
 			t.Errorf("%s has class %s", d.Name, g.Class)
 		}
 	}
-}
-
-// conditioned is what given has for what hostd has made of its sources.
-const conditioned = "(conditioned)"
-
-// given is how many bytes hostd has given to each guest.
-func (h *host) given(ctx context.Context, t *testing.T, names ...string) map[string]float64 {
-	t.Helper()
-	all := map[string]float64{}
-	s := h.status(ctx, t)
-	all[conditioned] = float64(s.Reservoir.ConditionedBytes)
-	for _, name := range names {
-		g, _ := rig.GuestOf(s, name)
-		all[name] = float64(g.Bytes)
-	}
-	return all
 }

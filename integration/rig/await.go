@@ -58,3 +58,12 @@ func GuestOf(s control.Status, name string) (control.GuestStatus, bool) {
 	}
 	return control.GuestStatus{}, false
 }
+
+// Given is what each of these guests has been given, and what was conditioned, in bytes.
+func Given(s control.Status, names ...string) (given []float64, conditioned float64) {
+	for _, name := range names {
+		g, _ := GuestOf(s, name)
+		given = append(given, float64(g.Bytes))
+	}
+	return given, float64(s.Reservoir.ConditionedBytes)
+}

@@ -252,18 +252,17 @@ func (h *hosting) shares(ctx context.Context, t *testing.T, domUs []*rig.DomU) {
 		return err == nil && s.Reservoir.Level <= s.Reservoir.BootReserve
 	})
 	time.Sleep(2 * time.Second) // what the FIFO had has gone, too
-	given := func() (light, heavy, made float64) {
+	given := func() ([]float64, float64) {
 		s, err := h.Status(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		of := func(name string) float64 { g, _ := rig.GuestOf(s, name); return float64(g.Bytes) }
-		return of("light"), of("heavy"), float64(s.Reservoir.ConditionedBytes)
+		return rig.Given(s, "light", "heavy")
 	}
-	light0, heavy0, made0 := given()
+	before, made0 := given()
 	time.Sleep(measured)
-	light, heavy, made := given()
-	light, heavy, made = light-light0, heavy-heavy0, made-made0
+	after, made := given()
+	light, heavy, made := after[0]-before[0], after[1]-before[1], made-made0
 	ratio := heavy / light
 	t.Logf("in %s light got %.0f bytes and heavy %.0f, %.3f times as much; together %.0f bytes/s of %.0f", measured, light, heavy, ratio, (light+heavy)/measured.Seconds(), made/measured.Seconds())
 	if ratio < 3*(1-tol) || ratio > 3*(1+tol) {
